@@ -1,0 +1,71 @@
+# `make help` lists what there is. Needs python3 >= 3.11, make and git; everything else goes into .venv.
+PYTHON ?= python3
+SEED ?= 0
+BIN := .venv/bin
+export UV_HTTP_TIMEOUT ?= 300
+
+# One target for each arm of each recipe, read from the `arms:` section of the YAML files.
+RECIPES := $(sort $(wildcard recipes/*/*.yaml))
+RUNS := $(shell awk '\
+  FNR == 1 { n = split(FILENAME, part, "/"); sub(/\.yaml$$/, "", part[n]); arms = 0 } \
+  /^[a-z]/ { arms = /^arms:/ } \
+  arms && /^  [a-z0-9_]+:/ { split($$1, arm, ":"); print part[n-1] "-" part[n] "-" arm[1] }' \
+  $(RECIPES) /dev/null)
+arm = $(lastword $(subst -, ,$@))
+
+.PHONY: help setup demo test test-slow lint tables bench lock clean $(RUNS)
+
+help:  ## list the targets (this list)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@echo 'One arm of one recipe, for example `make imagenet-resnet18-dsd IMAGENET=/path SEED=1`;'
+	@echo 'SCALE=mini runs it on a miniature corpus, ARGS="..." goes to `dsd run`:'
+	@echo $(RUNS) | fmt -w 76 | sed 's/^/  /'
+
+setup: .venv/.stamp  ## create .venv from requirements.lock (unpacks to about 5 GB)
+
+.venv/.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "$(PYTHON): needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
+	    "name another one with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	awk '/^[a-z]/ { uv = /^uv==/ } uv' requirements.lock | $(BIN)/pip install -q --require-hashes -r /dev/stdin
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## the main job on miniature data: every arm of ResNet-18, then the tables
+	$(BIN)/dsd run imagenet-resnet18 --scale mini --arm all
+	$(BIN)/dsd tables --scale mini
+
+test: lint  ## linter, type checker and tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-slow: setup  ## the tests that take minutes
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m slow
+
+lint: setup  ## linter, format and type checker
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(RUNS): setup
+	$(BIN)/dsd run $(@:%-$(arm)=%) --arm $(arm) --seed $(SEED) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
+
+tables: setup  ## results/ as tables, the paper's figures beside ours
+	$(BIN)/dsd tables
+
+bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
+	$(BIN)/python -m benchmarks
+
+lock: setup  ## renew requirements.lock, and environment.yml from it
+	$(BIN)/uv pip compile pyproject.toml --extra cli --group suite --group dev --python-version 3.11 \
+	  --universal --fork-strategy fewest --generate-hashes --no-emit-index-url --upgrade --quiet \
+	  --custom-compile-command 'make lock' --output-file requirements.lock
+	awk 'NR == FNR { if (split($$1, pin, "==") == 2) version[pin[1]] = pin[2]; next } \
+	  match($$0, /[a-z0-9-]+==/) { name = substr($$0, RSTART, RLENGTH - 2); sub(/==.*/, "==" version[name]) } \
+	  { print }' requirements.lock environment.yml > environment.yml.new
+	mv environment.yml.new environment.yml
+
+clean:  ## remove .venv and caches; runs and results stay
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,17 @@
+"""DSD: dense-sparse-dense training (Han et al., ICLR 2017).
+
+In any training loop:
+
+    from dsd import Sparsifier
+
+    s = Sparsifier(model, optimizer, sparsity=0.3, exclude=["conv1"])
+    s.sparsify()  # prune, then train sparse: the loop calls optimizer.step() as ever
+    s.densify()  # drop the masks, then train dense again, at a lower rate
+"""
+
+from dsd.errors import UserError
+from dsd.mask import magnitude_mask, random_mask
+from dsd.sparsifier import Sparsifier
+
+__version__ = "0.1.0"
+__all__ = ["Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]
