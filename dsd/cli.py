@@ -1,0 +1,325 @@
+"""The `dsd` command. It knows recipes, arms and records; what a corpus is, its task says."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+try:
+    import click
+    import torch
+    import typer
+    from accelerate import Accelerator
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Table
+except ModuleNotFoundError as missing:
+    sys.exit(f"dsd: {missing.name} is not installed; the command needs: pip install 'dsd-training[cli]'")
+
+from dsd import __version__, download
+from dsd.errors import UserError
+from dsd.progress import Reporter
+from dsd.recipe import Recipe, nearest, validate
+from dsd.run import Options, Run
+from dsd.score import score
+from dsd.stop import EXIT_CODE, Stop, Stopped
+from dsd.suite import Suite, corpus_folder, find_suite
+from dsd.task import Task
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Dense-Sparse-Dense training: train dense, prune and retrain under the mask, drop the
+    mask and retrain dense.
+
+    A first run: `dsd run imagenet-resnet18 --scale mini --arm all`, then `dsd tables --scale mini`.""",
+)
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, e.g. phases.dense.epochs=3."),
+]
+Scale = Annotated[
+    str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16 (autocast; weights stay float32).")]
+Workers = Annotated[int, typer.Option(help="Processes that load data, per training process.")]
+
+
+@app.command("list")
+def list_recipes() -> None:
+    """Lists the recipes: their arms, whose schedule each arm has, and the variable to set."""
+    suite = _suite()
+    table = Table("recipe", "title", "arms (*: the paper's own schedule)", "data", "scales")
+    for name, path in suite.recipes.items():
+        recipe = suite.recipe(name)
+        arms = " ".join(a + ("*" if arm.source == "paper" else "") for a, arm in recipe.arms.items())
+        table.add_row(name, recipe.title, arms, recipe.corpus.upper(), " ".join(_scales(path)))
+    Console().print(table)
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    settings: Settings = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="baseline, dsd, llr, finetune, random; or all. Repeatable.")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
+    scale: Scale = "full",
+    runs: Annotated[Path | None, typer.Option(help="Where checkpoints live (default: runs/).")] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where records go (default: results/runs/; for --scale mini: runs/records/)."
+        ),
+    ] = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Store images as channels-last (faster convolutions).")
+    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    deterministic: Annotated[
+        bool,
+        typer.Option(help="Use algorithms that give the same bits every time; slower on a GPU."),
+    ] = True,
+    workers: Workers = 0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(help="Minutes; then stop with a checkpoint and exit code 75. Run again to go on."),
+    ] = None,
+    checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 120.0,
+    log: Annotated[
+        str | None, typer.Option(help="tensorboard: write scalars beside the run.")
+    ] = None,
+) -> None:
+    """Trains a recipe's arms and writes one record for each arm and seed.
+
+    The phases form a tree: the dense phase is trained once for a seed and shared by all arms. A
+    stopped run goes on, to the same bits, when the same command is given again.
+
+    Examples:
+
+    `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0 --seed 1`
+
+    `dsd run cifar10-resnet20 --scale short --precision bf16 --channels-last phases.sparse.sparsity=0.3`
+    """
+    suite = _suite()
+    if log not in (None, "tensorboard"):
+        raise UserError(f"--log {log}: not known; known: tensorboard")
+    overrides = tuple(settings or ())
+    chosen = suite.recipe(recipe, scale, overrides)
+    runs = runs or suite.root / "runs"
+    if records is None:
+        records = runs / "records" if scale == "mini" else suite.root / "results" / "runs"
+    arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
+    for name in arms:
+        chosen.plan(name)
+    corpus = corpus_folder(suite, chosen, runs)
+    accelerator = _accelerator(device, precision, compile)
+    _deterministic(deterministic)
+    options = Options(
+        precision=precision,
+        channels_last=channels_last,
+        compile=compile,
+        checkpoint_every_s=checkpoint_every,
+        deterministic=deterministic,
+    )
+    stop = Stop(time_limit)
+    stop.listen()
+    console = Console(stderr=True, quiet=not accelerator.is_main_process)
+    try:
+        for number in seed or [0]:
+            task = _task(suite, chosen, corpus, number, workers)
+            one = Run(
+                recipe=chosen,
+                overrides=overrides,
+                seed=number,
+                task=task,
+                accelerator=accelerator,
+                options=options,
+                runs=runs,
+                records=records,
+                root=suite.root,
+                stop=stop,
+                reporter=Reporter(console),
+            )
+            if log:
+                one.reporter = Reporter(console, one.folder / "tensorboard")
+            try:
+                for name in arms:
+                    console.print(f"{chosen.name} {name} seed {number}", style="bold")
+                    written = one.arm(name)
+                    console.print(f"record: {written}", soft_wrap=True)
+            finally:
+                one.reporter.close()
+    except Stopped as stopped:
+        console.print(f"stopped: {stopped}; the same command goes on from here")
+        raise typer.Exit(EXIT_CODE) from None
+
+
+@app.command("eval")
+def evaluate(
+    recipe: RecipeName,
+    weights: Annotated[
+        str,
+        typer.Option(help="A file (safetensors, torch state dict, Caffe-named npz, checkpoint) or a name."),
+    ],
+    settings: Settings = None,
+    scale: Scale = "full",
+    runs: Annotated[Path | None, typer.Option(help="Where miniatures live (default: runs/).")] = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    workers: Workers = 0,
+) -> None:
+    """Scores weights on the recipe's test set, with the recipe's network and preprocessing.
+
+    Example: `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
+    """
+    suite = _suite()
+    chosen = suite.recipe(recipe, scale, tuple(settings or ()))
+    corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")
+    task = _task(suite, chosen, corpus, 0, workers)
+    accelerator = _accelerator(device, precision, False)
+    net = task.model(weights).to(accelerator.device)
+    net = accelerator.prepare_model(net, evaluation_mode=True)
+    console = Console()
+    for note in task.corpus.get("notes", ()):
+        console.print(f"note: {note}", soft_wrap=True)
+    for split in task.tests:
+        figures, _ = score(task, net, accelerator, split)
+        for name, value in figures.items():
+            console.print(f"{split} {name} {value:.2f}")
+
+
+@app.command()
+def fetch(
+    corpus: Annotated[str, typer.Argument(help="A corpus that may be downloaded.")],
+    folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path("."),
+) -> None:
+    """Downloads a corpus, checks it and unpacks it. Run again, it goes on where it stopped."""
+    suite = _suite()
+    module = suite.task_module(corpus)
+    downloads = getattr(module, "DOWNLOADS", ())
+    if not downloads:
+        raise UserError(f"{corpus}: may not be downloaded by a program. {' '.join(module.SOURCE.split())}")
+    for item in downloads:
+        with Progress(
+            TextColumn(item.folder or item.url),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        ) as bar:
+            shown = bar.add_task("", total=item.bytes)
+            path = download.fetch(
+                item, folder, lambda done, total: bar.update(shown, completed=done, total=total)
+            )
+        print(f"{path}\nnext: dsd verify {corpus} {path}")
+
+
+@app.command()
+def verify(
+    corpus: Annotated[str, typer.Argument(help="For example cifar10.")],
+    path: Annotated[Path, typer.Argument(help="The folder that its variable would point at.")],
+) -> None:
+    """Checks a corpus folder: layout, classes, counts."""
+    module = _suite().task_module(corpus)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    for line in module.verify(path):
+        print(line)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Runs the command; faults that the user can mend are one line and exit code 2."""
+    try:
+        suite = find_suite()
+        for module in suite.command_modules() if suite else []:
+            module.add_commands(app)
+        command = typer.main.get_command(app)
+        words = [word for word in sys.argv[1:] if not word.startswith("-")]
+        known = command.list_commands(click.Context(command))  # type: ignore[attr-defined]
+        if words and words[0] not in known:
+            _suite()
+            raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
+        code = command.main(standalone_mode=False, prog_name="dsd")
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except UserError as error:
+        print(f"dsd: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _suite() -> Suite:
+    suite = find_suite()
+    if suite is None:
+        raise UserError(
+            f"no recipes/<corpus>/<network>.yaml in {Path.cwd()} or above; "
+            "go to a checkout of the suite, or to a folder of your own with recipes/"
+        )
+    return suite
+
+
+def _task(suite: Suite, recipe: Recipe, corpus: Path, seed: int, workers: int) -> Task:
+    module = suite.task_module(recipe.corpus)
+    where = f"{suite.recipes[recipe.name]}: task"
+    checked = validate(module.Settings, recipe.task, where)
+    task: Task = module.Task(checked, corpus, seed, workers)
+    return task
+
+
+def _scales(path: Path) -> list[str]:
+    import yaml
+
+    return list(yaml.safe_load(path.read_text()).get("scales") or ())
+
+
+def _accelerator(device: str, precision: str, compile: bool) -> Accelerator:
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"--device {device}: not known; known: auto, cpu, cuda")
+    if precision not in ("fp32", "bf16"):
+        raise UserError(f"--precision {precision}: not known; known: fp32, bf16")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        dynamo_backend="inductor" if compile else None,
+    )
+
+
+def _deterministic(wanted: bool) -> None:
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    torch.backends.cudnn.benchmark = not wanted

@@ -1,0 +1,34 @@
+"""Learning rates inside a phase."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Decay(BaseModel):
+    """How the rate falls within one phase; progress and `at` are in epochs of that phase.
+
+    constant: the phase's rate throughout. step: times `factor` at each epoch of `at`.
+    cosine: down to zero along half a cosine. poly: times (1 - progress)^power, as Caffe's "poly".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shape: Literal["constant", "step", "cosine", "poly"] = "constant"
+    at: tuple[Positive, ...] = ()
+    factor: Positive = 0.1
+    power: Positive = 0.5
+
+    def scale(self, epochs_done: float, epochs: float) -> float:
+        """Returns what the phase's rate is multiplied by after `epochs_done` of `epochs`."""
+        if self.shape == "step":
+            return float(self.factor ** sum(epochs_done >= at for at in self.at))
+        left = max(0.0, 1 - epochs_done / epochs)
+        if self.shape == "cosine":
+            return (1 - math.cos(math.pi * left)) / 2
+        if self.shape == "poly":
+            return float(left**self.power)
+        return 1.0

@@ -1,0 +1,34 @@
+"""Stopping cleanly: on SIGTERM, on Ctrl-C, and when the time is up."""
+
+import signal
+import time
+from types import FrameType
+
+EXIT_CODE = 75  # EX_TEMPFAIL: not finished, run the same command again
+
+
+class Stopped(Exception):
+    """Training stopped with a checkpoint before it was finished."""
+
+
+class Stop:
+    """Remembers that a stop was asked for, so that the loop can end at a step's border."""
+
+    def __init__(self, limit_minutes: float | None = None) -> None:
+        self.reason = ""
+        self._deadline = time.monotonic() + 60 * limit_minutes if limit_minutes else None
+
+    def listen(self) -> None:
+        """Catches SIGTERM and SIGINT; a second one of the same kind ends the process at once."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def asked(self) -> bool:
+        """Tells whether to stop now."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.reason = self.reason or "the time limit is reached"
+        return bool(self.reason)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.reason = f"{signal.Signals(number).name} received"
+        signal.signal(number, signal.SIG_DFL)

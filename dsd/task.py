@@ -1,0 +1,68 @@
+"""What the core asks of a task: a network, batches, a loss and a score.
+
+A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by path. The module holds
+
+* `Settings`: a pydantic model of the recipe's `task:` section;
+* `Task(settings, corpus, seed, workers)`: an object with the members below; `corpus` is the folder with the data;
+* `miniature(folder)`: writes the miniature corpus in the real layout.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Any]
+Shard = tuple[int, int]  # (rank, number of processes)
+
+
+class Loss(NamedTuple):
+    """The loss of one batch and what to add up over the epoch."""
+
+    mean: Tensor  # scalar, averaged over the batch's examples
+    examples: int
+    sums: dict[str, Tensor]  # name -> sum over the examples, e.g. {"top1_error_pct": 100 * wrong}
+
+
+class Task(Protocol):
+    """How one corpus is trained and scored."""
+
+    metric: str  # the figure that tables quote, e.g. "top1_error_pct"
+    lower_is_better: bool
+    unit: str  # what the progress bar counts, e.g. "images"
+    corpus: dict[str, Any]  # goes into the record: name, fingerprint, counts, notes
+    heldout: str | None  # split scored after every epoch; never the test set
+    tests: tuple[str, ...]  # splits scored at the end of every phase
+    steps_per_epoch: int
+    skipped: list[str]  # names of the examples that could not be used so far
+
+    def model(self, weights: str | None = None) -> nn.Module:
+        """Returns the network as training begins, or with just these weights (a file or a name)."""
+
+    def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
+        """Yields one epoch's training batches from `first_step` on, the same for the same seed."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """Returns the training loss of one batch."""
+
+    def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
+        """Yields every example of a split once."""
+
+    def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor | Sequence[Any]]:
+        """Returns per-example results, one entry an example; `index` gives its place in the split."""
+
+    def metrics(self, split: str, results: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the split's figures from the results (arrays in the split's order)."""
+
+
+def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> dict[str, Any]:
+    """Moves a batch's tensors; images (4 axes) to channels-last memory where asked."""
+
+    def move(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        layout = torch.channels_last if channels_last and value.dim() == 4 else torch.preserve_format
+        return value.to(device, non_blocking=True, memory_format=layout)
+
+    return {key: move(value) for key, value in batch.items()}

@@ -1,0 +1,243 @@
+"""Whole runs of a suite of one's own, in this process: what is trained, shared, recorded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from dsd import checkpoint, record
+from dsd.errors import UserError
+from dsd.progress import Reporter
+from dsd.run import Options, Run
+from dsd.stop import Stop, Stopped
+from dsd.suite import Suite
+
+
+def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = None) -> Run:
+    found = Suite(suite)
+    recipe = found.recipe("points-mlp", "mini", overrides)
+    module = found.task_module("points")
+    task = module.Task(module.Settings(**recipe.task), suite, seed, 0)
+    return Run(
+        recipe=recipe,
+        overrides=overrides,
+        seed=seed,
+        task=task,
+        accelerator=Accelerator(cpu=True),
+        options=Options(checkpoint_every_s=0),
+        runs=suite / "runs",
+        records=suite / "records",
+        root=suite,
+        stop=stop or Stop(),
+        reporter=Reporter(Console(quiet=True)),
+    )
+
+
+def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
+    state = checkpoint.load(run.node_folder(run.recipe.plan(arm)[:depth]))
+    assert state is not None
+    return state["model"]
+
+
+def test_algorithm_1_prunes_holds_and_restores(own_suite):
+    run = make_run(own_suite)
+    path = run.arm("dsd")
+    dense, sparse, redense = (weights(run, "dsd", depth) for depth in (1, 2, 3))
+    for name in ("3.weight", "5.weight"):
+        pruned = sparse[name] == 0
+        assert int(pruned.sum()) == round(0.5 * pruned.numel())
+        assert dense[name][pruned].abs().max() <= dense[name][~pruned].abs().min()
+        assert not torch.signbit(sparse[name][pruned]).any()
+        assert not torch.equal(sparse[name][~pruned], dense[name][~pruned])
+        assert (redense[name][pruned] != 0).any()
+    assert (sparse["0.weight"] != 0).all()  # excluded
+
+    done = record.read(path)
+    assert [phase.steps for phase in done.phases] == [24, 10, 8]
+    assert [stage["stage"] for phase in done.phases for stage in phase.stages] == [
+        "dense",
+        "pruned",
+        "sparse-trained",
+        "zeros restored",
+        "re-dense",
+    ]
+    for phase in done.phases:
+        for stage in phase.stages:
+            for name, histogram in stage["layers"].items():
+                total = sum(histogram["counts"]) + sum(
+                    histogram[key] for key in ("below", "above", "zeros")
+                )
+                assert total == dense[name].numel()
+    assert done.phases[1].layers["3.weight"] == {"weights": 1024, "kept": 512}
+    assert done.phases[2].returned["3.weight"]["pruned"] == 512
+    assert done.final == done.phases[-1].test
+    examples = record.read_examples(path)
+    wrong = examples["dense/sparse/redense/test/wrong"]
+    assert 100 * wrong.mean() == pytest.approx(done.final["test"]["error_pct"])
+
+
+def test_the_record_tells_the_test_error_of_the_weights_it_handed_on(own_suite):
+    run = make_run(own_suite)
+    done = record.read(run.arm("baseline"))
+    net = run.task.model()
+    net.load_state_dict(weights(run, "baseline", 1))
+    net.eval()
+    x, y = run.task._points["test"]  # type: ignore[attr-defined]
+    error = 100 * (net(x).argmax(1) != y).float().mean().item()
+    assert done.final["test"]["error_pct"] == pytest.approx(error)
+
+
+def test_arms_share_the_dense_phase_and_nothing_is_trained_twice(own_suite, monkeypatch):
+    run = make_run(own_suite)
+    run.arm("dsd")
+    before = {f: f.stat().st_mtime_ns for f in run.folder.rglob("checkpoint*")}
+    run.arm("random")
+    run.arm("dsd")
+    assert {f: f.stat().st_mtime_ns for f in before} == before
+    monkeypatch.setattr("dsd.run.train_phase", lambda *a, **k: pytest.fail("trained again"))
+    run.arm("dsd")
+
+
+def test_controls_differ_in_the_mask_alone(own_suite):
+    run = make_run(own_suite)
+    for arm in ("dsd", "finetune", "random"):
+        run.arm(arm)
+    dsd, finetune, random = (weights(run, arm, 2)["3.weight"] for arm in ("dsd", "finetune", "random"))
+    assert (finetune != 0).all()
+    assert int((random == 0).sum()) == int((dsd == 0).sum()) == 512
+    assert not torch.equal(random == 0, dsd == 0)
+    rows = {
+        arm: json.loads((run.records / f"points-mlp.mini.{arm}.seed0.json").read_text())
+        for arm in ("dsd", "finetune")
+    }
+    for a, b in zip(rows["dsd"]["phases"], rows["finetune"]["phases"], strict=True):
+        assert [row["lr"] for row in a["log"]] == [row["lr"] for row in b["log"]]
+        assert a["steps"] == b["steps"]
+
+
+def test_two_rounds(own_suite):
+    run = make_run(own_suite)
+    done = record.read(run.arm("dsdsd"))
+    assert [phase.folder for phase in done.phases] == ["dense", "sparse", "redense"] + [
+        "sparse",
+        "redense",
+    ]
+    second = weights(run, "dsdsd", 4)["3.weight"]
+    assert int((second == 0).sum()) == 512
+    assert set(done.phases[4].returned) == {"3.weight", "5.weight"}
+
+
+def test_seeds_differ_and_the_same_seed_repeats(own_suite, tmp_path):
+    first = record.read(make_run(own_suite).arm("baseline"))
+    other = record.read(make_run(own_suite, seed=1).arm("baseline"))
+    (own_suite / "runs").rename(tmp_path / "away")
+    again = record.read(make_run(own_suite).arm("baseline"))
+    assert again.phases[0].log == first.phases[0].log
+    assert other.phases[0].log != first.phases[0].log
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def asked(self) -> bool:
+        self.looks -= 1
+        self.reason = "enough" if self.looks < 0 else ""
+        return bool(self.reason)
+
+
+def undated(path: Path) -> dict:
+    """A record without what may differ between two equal runs: dates, commands, seconds."""
+    content = json.loads(path.read_text())
+    for part in (content, *content["phases"]):
+        part.pop("made")
+    return content
+
+
+def test_stopped_at_every_step_the_run_ends_with_the_same_bits(own_suite, tmp_path):
+    whole = make_run(own_suite)
+    expected = undated(whole.arm("dsd"))
+    final = weights(whole, "dsd", 3)
+    (own_suite / "runs").rename(tmp_path / "away")
+    stops = 0
+    while True:
+        run = make_run(own_suite, stop=StopAfter(looks=1))
+        torch.manual_seed(stops)  # what the process did before must not matter
+        try:
+            path = run.arm("dsd")
+            break
+        except Stopped:
+            stops += 1
+    assert stops > 25
+    assert undated(path) == expected
+    for name, value in weights(run, "dsd", 3).items():
+        assert torch.equal(value, final[name]), name
+
+
+def test_a_loss_that_is_not_finite_names_step_and_checkpoint(own_suite):
+    with pytest.raises(UserError, match=r"not finite at step 13 of phase dense.*good.* step 12"):
+        make_run(own_suite, "task.explode_at=13").arm("baseline")
+
+
+def test_other_settings_are_refused_by_name(own_suite):
+    make_run(own_suite).arm("baseline")
+    run = make_run(own_suite)
+    run.recipe = run.recipe.model_copy(update={"momentum": "keep"})
+    with pytest.raises(UserError, match="other settings .momentum: 'pruned' then, 'keep' now"):
+        run.arm("baseline")
+
+
+def test_best_heldout_hands_on_the_best_epoch(own_suite):
+    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8", "phases.dense.lr=1")
+    done = record.read(run.arm("llr"))
+    errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
+    best = errors.index(min(errors))
+    assert done.phases[0].handed_on_epoch == best + 1 < 8, "the case needs a best before the last"
+    net = run.task.model()
+    net.load_state_dict(weights(run, "llr", 1))
+    net.eval()
+    x, y = run.task._points["heldout"]  # type: ignore[attr-defined]
+    error = 100 * (net(x).argmax(1) != y).float().mean().item()
+    assert error == pytest.approx(errors[best])
+
+
+def test_excluding_what_is_not_there_names_the_nearest(own_suite):
+    with pytest.raises(UserError, match="exclude"):
+        make_run(own_suite, "exclude=[conv9]").arm("baseline")
+
+
+@pytest.mark.parametrize("scale", ["full", "short"])
+def test_labels_of_file_names(scale):
+    assert record.label("a-b", scale, ()) == {"full": "a-b", "short": "a-b.short"}[scale]
+    assert record.label("a-b", "full", ("x=/c d", "w=1")) == "a-b+w=1+x=_c_d"
+
+
+def test_records_are_checked_on_reading(own_suite, tmp_path):
+    path = make_run(own_suite).arm("baseline")
+    good = json.loads(path.read_text())
+    other = tmp_path / "other.json"
+
+    def refused(match: str, **change: object) -> None:
+        other.write_text(json.dumps({**good, **change}))
+        with pytest.raises(UserError, match=match) as fault:
+            record.read(other)
+        assert "other.json" in str(fault.value)
+
+    refused("version 2 is not known", version=2)
+    refused("not a run record", schema_name="x")
+    refused("final", final={"test": {"error_pct": "high"}})
+    refused("NaN", final={"test": {"error_pct": float("nan")}})
+    other.write_text("[")
+    with pytest.raises(UserError, match="not a run record"):
+        record.read(other)
+    sidecar = path.with_suffix(".npz")
+    np.savez(sidecar, x=np.zeros(3))
+    with pytest.raises(UserError, match="not the file that"):
+        record.read_examples(path)
