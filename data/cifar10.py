@@ -1,0 +1,151 @@
+"""CIFAR-10: 32 x 32 pixels, ten classes, 50 000 training and 10 000 test images."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from data.images import (
+    MINIATURE_NOTE,
+    ImageSet,
+    class_folders,
+    count_note,
+    is_miniature,
+    labels_of,
+    read_image,
+    report,
+)
+from dsd.download import Download
+from dsd.errors import UserError
+
+LAYOUT = """\
+<folder>/cifar-10-batches-py/{data_batch_1..5, test_batch}    the official Python batches, or
+<folder>/{train,test}/<class>/*.{png,jpg}                     airplane automobile bird ... truck"""
+SOURCE = "https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009; free for research)"
+DOWNLOADS = (
+    Download(
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        md5="c58f30108f718f92721af3b95e74349a",
+        bytes=170_498_071,
+        folder="cifar-10-batches-py",
+    ),
+)
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+COUNTS = {"train": 50_000, "test": 10_000}
+BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+SIDE = 32  # pixels
+
+
+def load(root: Path, split: str) -> ImageSet:
+    """Reads a split ("train" or "test") into memory.
+
+    `root` is the folder of the batches, its parent, or the parent of the class folders.
+    Raises UserError naming the file that is missing, corrupt or of another size.
+    """
+    for folder in (root, root / "cifar-10-batches-py"):
+        if (folder / "test_batch").is_file():
+            parts = [read_batch(folder / name) for name in BATCHES[split]]
+            pixels = np.concatenate([part for part, _ in parts])
+            labels = np.concatenate([part for _, part in parts])
+            notes: tuple[str, ...] = ()
+            break
+    else:
+        pixels, labels, notes = _read_folders(root, split)
+    notes = (*count_note(len(labels), COUNTS[split], f"{split} images"), *notes)
+    if is_miniature(root):
+        notes = MINIATURE_NOTE
+    return ImageSet(f"cifar10/{split}", CLASSES, labels, pixels=pixels, notes=notes)
+
+
+def verify(root: Path) -> list[str]:
+    """Reads both splits; returns a line on each. Raises UserError when something is missing."""
+    return [report(load(root, split)) for split in COUNTS]
+
+
+def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads one official batch: pixels (N, 32, 32, 3) uint8 and labels (N,) int64.
+
+    Raises UserError when the file is missing, holds anything but arrays, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            batch = _Arrays(file, encoding="bytes").load()
+        rows, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], dtype=np.int64)
+        pixels = rows.reshape(len(labels), 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        if rows.dtype != np.uint8 or labels.min() < 0 or labels.max() >= len(CLASSES):
+            raise ValueError("wrong kind of data")
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: is missing; unpack the archive again") from None
+    except Exception as error:  # a damaged pickle raises many kinds
+        raise UserError(
+            f"{path}: is no batch of CIFAR-10 ({error}); unpack the archive again"
+        ) from None
+    return np.ascontiguousarray(pixels), labels
+
+
+class _Arrays(pickle.Unpickler):
+    """Unpickles plain values and numpy arrays, and refuses everything that could run code."""
+
+    def __init__(self, file: Any, encoding: str) -> None:
+        super().__init__(file, encoding=encoding)
+        self._path = file.name
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise UserError(
+            f"{self._path}: asks to run {module}.{name}, which no batch of CIFAR-10 does; "
+            "do not use it, download the archive again"
+        )
+
+
+def _read_folders(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    if not (root / split).is_dir():
+        raise UserError(
+            f"{root}: holds neither cifar-10-batches-py nor {split}/<class>/*.png or *.jpg; "
+            "point at the folder that does"
+        )
+    classes, files = class_folders(root, split, (".png", ".jpg", ".jpeg"))
+    if tuple(classes) != CLASSES:
+        raise UserError(
+            f"{root / split}: its folders are {' '.join(classes)}, expected {' '.join(CLASSES)}; "
+            "rename them"
+        )
+
+    def read(file: str) -> np.ndarray:
+        image = read_image(root / file)
+        if image.size != (SIDE, SIDE):
+            raise UserError(
+                f"{root / file}: is {image.width} x {image.height} pixels, "
+                f"expected {SIDE} x {SIDE}; restore the file"
+            )
+        return np.asarray(image)
+
+    pixels = np.stack([read(file) for file in files])  # threads make it slower
+    jpegs = [file for file in files if not file.lower().endswith(".png")]
+    notes = (f"CIFAR-10, JPEG q{_quality(root / jpegs[0])}",) if jpegs else ()
+    return pixels, labels_of(files, CLASSES), notes
+
+
+def _quality(jpeg: Path) -> int:
+    """Returns the quality (50 to 100) that libjpeg's standard table was scaled for; its first is 16."""
+    with Image.open(jpeg) as image:
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+    return round(100 - 50 * tables[0][0] / 16)

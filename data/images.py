@@ -1,0 +1,163 @@
+"""The labelled images of one split: files in folders, or pixels in memory."""
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dsd.errors import UserError
+
+MINIATURE = "MINIATURE"  # a file of this name in the root marks rendered images
+MINIATURE_NOTE = ("miniature: rendered images",)
+
+
+class CorruptImage(UserError):
+    """A file that is there and can be read, but is no picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """The images of one split, in a fixed (sorted) order: files below `root`, or `pixels`."""
+
+    name: str  # "imagenet/val"
+    classes: tuple[str, ...]  # in index order
+    labels: np.ndarray = field(repr=False)  # (N,) int64
+    root: Path = Path()
+    files: tuple[str, ...] = field(default=(), repr=False)  # N names relative to root, or
+    pixels: np.ndarray | None = field(default=None, repr=False)  # (N, H, W, 3) uint8
+    notes: tuple[str, ...] = ()  # what must be said beside any number
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, index: int) -> Image.Image:
+        """Decodes image `index` as RGB.
+
+        Raises CorruptImage when the file is no picture, UserError when it cannot be read.
+        """
+        if self.pixels is not None:
+            return Image.fromarray(self.pixels[index])
+        return read_image(self.root / self.files[index])
+
+    def subset(self, indices: Sequence[int] | np.ndarray, name: str) -> "ImageSet":
+        """Returns these images, in this order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            name=name,
+            labels=self.labels[indices],
+            files=tuple(self.files[i] for i in indices) if self.files else (),
+            pixels=self.pixels[indices] if self.pixels is not None else None,
+        )
+
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 in hex of classes, labels, and file names and sizes, or pixels.
+
+        It does not depend on where the folder lies.
+        """
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        digest.update(self.labels.astype("<i8").tobytes())
+        if self.pixels is not None:
+            digest.update(str(self.pixels.shape).encode())
+            digest.update(np.ascontiguousarray(self.pixels).data)
+        for file in self.files:
+            digest.update(f"{file}\0{os.stat(self.root / file).st_size}\n".encode())
+        return digest.hexdigest()
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decodes one file as RGB. Raises CorruptImage or UserError, see ImageSet.read."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = "not a picture" if "BytesIO" in reason else reason
+        raise CorruptImage(f"{path}: corrupt image ({reason}); restore the file") from None
+
+
+def class_folders(root: Path, split: str, suffixes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Lists root/split/<class>/*: (class names, file names relative to root), both sorted.
+
+    Raises UserError when a folder is missing or holds no images.
+    """
+    folder = root / split
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected {split}/<class>/<images> below {root}")
+    with os.scandir(folder) as entries:
+        classes = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    files: list[str] = []
+    for name in classes:
+        with os.scandir(folder / name) as entries:
+            files += sorted(
+                f"{split}/{name}/{e.name}"
+                for e in entries
+                if e.name.lower().endswith(tuple(suffixes)) and not e.name.startswith(".")
+            )
+    if not files:
+        raise UserError(
+            f"{folder}: holds no {', '.join(suffixes)} files in class folders; "
+            f"expected {split}/<class>/<images>"
+        )
+    return classes, files
+
+
+def labels_of(files: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Returns the class index of each "split/class/name", (N,) int64."""
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[file.split("/")[-2]] for file in files], dtype=np.int64)
+
+
+def is_miniature(root: Path) -> bool:
+    """Tells whether the folder holds rendered images."""
+    return (root / MINIATURE).exists()
+
+
+def count_note(count: int, expected: int, things: str) -> tuple[str, ...]:
+    """Returns what must be said of a set that is not complete."""
+    return () if count == expected else (f"partial: {count} of {expected} {things}",)
+
+
+def report(images: ImageSet) -> str:
+    """Returns a line on a set. Raises UserError when it is partial."""
+    for note in images.notes:
+        if note.startswith("partial"):
+            raise UserError(f"{images.name}: {note}; complete the folder, or use it as it is")
+    counts = f"{len(images)} images, {len(images.classes)} classes"
+    return "; ".join([f"{images.name}: {counts}", *images.notes])
+
+
+def hold_out(images: ImageSet, n: int) -> tuple[ImageSet, ImageSet]:
+    """Splits off n images, the same for every seed and balanced over the classes: (rest, held-out).
+
+    Class sizes differ by one at most. Raises UserError when a class would have no image left.
+    """
+    classes = len(images.classes)
+    order = np.random.Generator(np.random.PCG64(0)).permutation(len(images))
+    chosen: list[np.ndarray] = []
+    for label in range(classes):
+        members = order[images.labels[order] == label]
+        wanted = n // classes + (label < n % classes)
+        if wanted and wanted >= len(members):
+            raise UserError(
+                f"{images.name}: cannot hold out {n} images, class {images.classes[label]} has "
+                f"only {len(members)}; hold out fewer"
+            )
+        chosen.append(members[:wanted])
+    held = np.sort(np.concatenate(chosen))
+    rest = np.setdiff1d(np.arange(len(images)), held)
+    return (
+        images.subset(rest, f"{images.name} less {n} held out"),
+        images.subset(held, f"{images.name}: {n} held out"),
+    )

@@ -1,0 +1,175 @@
+"""Batches of a training or test set, the same bits for the same seed, from any step on.
+
+The order of an epoch depends on (seed, epoch); what is done to image i depends on (seed, epoch, i).
+Neither depends on the number of workers or processes, nor on the global random generators.
+"""
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data.images import CorruptImage, ImageSet
+from data.transforms import Cifar, FilePreprocessing, Preprocessing
+from dsd.errors import UserError
+
+Batch = dict[str, Tensor]
+GRACE = 60  # seconds that a worker outlives SIGTERM, so that training can stop with a checkpoint
+
+
+class Loader:
+    """Batches {"images": (B, 3, H, W) float32, "labels": (B,) int64, "index": (B,) int64}.
+
+    `index` is the place in the set. The last batch of an epoch may be short. Images in memory need
+    the preprocessing "cifar", files any other; only files are read in `workers` processes.
+    With `skip_corrupt` a corrupt image is left out and named once in `skipped`.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        seed: int,
+        train: bool,
+        workers: int = 0,
+        skip_corrupt: bool = False,
+    ) -> None:
+        if isinstance(preprocessing, Cifar) != (images.pixels is not None):
+            raise UserError(
+                f"{images.name}: preprocessing cifar is for pixels in memory alone; "
+                "choose the one that belongs to the corpus"
+            )
+        self.images, self.preprocessing = images, preprocessing
+        self.batch_size, self.seed, self.train = batch_size, seed, train
+        self.workers, self.skip_corrupt = workers, skip_corrupt
+        self.steps = -(-len(images) // batch_size)  # per epoch
+        self.skipped: list[str] = []  # corrupt images left out so far
+
+    def batches(
+        self, epoch: int = 0, first_step: int = 0, shard: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
+        """Yields this process's part of each batch from `first_step` on.
+
+        `shard` is (rank, number of processes); the parts of all ranks in turn are the whole batch,
+        so a part of a short last batch can be empty. Reads nothing of the steps before.
+        Raises UserError naming the file when an image is corrupt and is not to be skipped.
+        """
+        order = self._order(epoch)
+        rank, world = shard
+        parts = [
+            np.array_split(order[step * self.batch_size : (step + 1) * self.batch_size], world)[
+                rank
+            ]
+            for step in range(first_step, self.steps)
+        ]
+        if isinstance(self.preprocessing, Cifar):
+            return self._from_memory(self.preprocessing, parts, epoch)
+        return self._from_files(self.preprocessing, parts, epoch)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if not self.train:
+            return np.arange(len(self.images))
+        return torch.randperm(len(self.images), generator=generator(self.seed, epoch, 0)).numpy()
+
+    def _from_memory(self, cifar: Cifar, parts: list[np.ndarray], epoch: int) -> Iterator[Batch]:
+        assert self.images.pixels is not None
+        pixels, labels = torch.from_numpy(self.images.pixels), torch.from_numpy(self.images.labels)
+        draws = cifar.draws(len(labels), generator(self.seed, epoch, 1)) if self.train else None
+        for part in parts:
+            index = torch.from_numpy(part)
+            chosen = pixels[index]
+            ready = cifar.evaluate(chosen) if draws is None else cifar.train(chosen, draws[index])
+            yield {"images": ready, "labels": labels[index], "index": index}
+
+    def _from_files(
+        self, preprocessing: FilePreprocessing, parts: list[np.ndarray], epoch: int
+    ) -> Iterator[Batch]:
+        seed = (self.seed, epoch) if self.train else None
+        dataset = _Batches(self.images, preprocessing, seed, self.skip_corrupt)
+        loader: DataLoader[tuple[Batch, list[str]] | UserError] = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=parts,  # a list of index arrays: one item is one batch
+            num_workers=min(self.workers, len(parts)),
+            collate_fn=_as_it_is,
+            worker_init_fn=_outlive_signals,
+            generator=torch.Generator(),  # without it, iterating draws from the global generator
+        )
+        for item in loader:
+            if isinstance(item, UserError):
+                raise item
+            batch, skipped = item
+            self.skipped += [name for name in skipped if name not in self.skipped]
+            yield batch
+
+
+class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
+    """Maps the indices of a batch to (batch, names of skipped images), in a worker or here.
+
+    An error is returned, not raised: raised in a worker it would reach the user as a traceback.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        preprocessing: FilePreprocessing,
+        seed: tuple[int, int] | None,
+        skip_corrupt: bool,
+    ) -> None:
+        self.images, self.preprocessing = images, preprocessing
+        self.seed, self.skip_corrupt = seed, skip_corrupt
+
+    def __getitem__(self, indices: np.ndarray) -> tuple[Batch, list[str]] | UserError:
+        ready: list[np.ndarray] = []
+        kept: list[int] = []
+        skipped: list[str] = []
+        for index in indices.tolist():
+            try:
+                ready.append(self._prepare(index))
+                kept.append(index)
+            except CorruptImage as error:
+                if not self.skip_corrupt:
+                    return UserError(f"{error}, or leave such images out with skip_corrupt")
+                skipped.append(self.images.files[index])
+            except UserError as error:
+                return error
+        if skipped and not kept:
+            return UserError(f"{skipped[0]}: corrupt, as are all images of its batch; restore them")
+        crop = self.preprocessing.crop
+        images = np.stack(ready) if ready else np.empty((0, 3, crop, crop), np.float32)
+        index = np.array(kept, dtype=np.int64)
+        arrays = {"images": images, "labels": self.images.labels[index], "index": index}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, skipped
+
+    def _prepare(self, index: int) -> np.ndarray:
+        image = self.images.read(index)
+        if self.seed is None:
+            return self.preprocessing.evaluate(image)
+        return self.preprocessing.train(image, np.random.default_rng([*self.seed, index]))
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """Returns a generator of its own, seeded by these numbers (not negative)."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _outlive_signals(worker: int) -> None:
+    """Leaves Ctrl-C and SIGTERM, which reach all processes of a job, to the main process."""
+
+    def later(number: int, frame: FrameType | None) -> None:
+        signal.alarm(GRACE)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, later)

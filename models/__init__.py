@@ -1,0 +1,42 @@
+"""The networks: `from models import build; build("resnet18", num_classes=1000)`.
+
+To add one: a file with a function of the network's name, and a line here.
+"""
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from dsd.errors import UserError
+
+NETWORKS = {  # name: its file
+    "alexnet": "alexnet",
+    "squeezenet": "squeezenet",
+    "squeezenet1_1": "squeezenet",
+    "googlenet": "googlenet",
+    "vgg16": "vgg",
+    "resnet18": "resnet",
+    "resnet50": "resnet",
+    "resnet20": "resnet",
+}
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """Returns a freshly initialised network, by default the paper's.
+
+    Every network takes `num_classes` (default 1000; resnet20: 10); the others are in its file.
+    Raises UserError for an unknown name.
+    """
+    check_name(name)
+    network: nn.Module = getattr(import_module(f"models.{NETWORKS[name]}"), name)(**options)
+    return network
+
+
+def check_name(name: str) -> None:
+    """Raises UserError, naming the nearest network, unless there is one of this name."""
+    if name not in NETWORKS:
+        close = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(NETWORKS)}"
+        raise UserError(f"no network is called {name!r}; {hint}")

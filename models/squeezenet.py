@@ -1,0 +1,16 @@
+"""SqueezeNet, torchvision's. First convolution: `features.0`."""
+
+import torchvision
+from torch import nn
+
+
+def squeezenet(num_classes: int = 1000) -> nn.Module:
+    """Returns SqueezeNet 1.0, 1 248 424 parameters: (B, 3, 227, 227) -> logits (B, num_classes)."""
+    net: nn.Module = torchvision.models.squeezenet1_0(num_classes=num_classes)
+    return net
+
+
+def squeezenet1_1(num_classes: int = 1000) -> nn.Module:
+    """Returns SqueezeNet 1.1, 1 235 496 parameters: (B, 3, 227, 227) -> logits (B, num_classes)."""
+    net: nn.Module = torchvision.models.squeezenet1_1(num_classes=num_classes)
+    return net

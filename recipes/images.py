@@ -1,0 +1,138 @@
+"""Image classification: what ImageNet, Imagenette and CIFAR-10 share."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from data.images import ImageSet, hold_out
+from data.loader import Loader
+from data.transforms import preprocessing
+from dsd.task import Batch, Loss, Shard
+from models import build
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """The `task:` section of an image recipe. Sizes are in pixels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: str
+    preprocessing: str  # a name of data/transforms.py
+    resize: Annotated[int, Field(gt=0)] | None = None
+    crop: Annotated[int, Field(gt=0)] | None = None
+    batch_size: Annotated[int, Field(gt=0)]
+    heldout: Count = 0  # training images kept apart for curves and tuning, the same for every seed
+    weights: str | None = None  # where to start from; None: the network's own initialisation
+    aux_weight: float = 0.3  # of each auxiliary head's loss (GoogLeNet)
+    skip_corrupt: bool = False  # leave unreadable images out, count and record them
+
+
+class ImageTask:
+    """Cross-entropy training, top-1 and top-5 error in percent on a single centre crop."""
+
+    metric = "top1_error_pct"
+    lower_is_better = True
+    unit = "images"
+    tests = ("test",)
+
+    def __init__(
+        self, settings: Settings, train: ImageSet, test: ImageSet, seed: int, workers: int
+    ) -> None:
+        self._settings = settings
+        self._classes = len(train.classes)
+        sets = {"train": train, "test": test}
+        if settings.heldout:
+            sets["train"], sets["heldout"] = hold_out(train, settings.heldout)
+        prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
+        self._loaders = {
+            split: Loader(
+                images,
+                prepare,
+                batch_size=settings.batch_size,
+                seed=seed,
+                train=split == "train",
+                workers=workers,
+                skip_corrupt=settings.skip_corrupt,
+            )
+            for split, images in sets.items()
+        }
+        self.heldout = "heldout" if settings.heldout else None
+        self.steps_per_epoch = self._loaders["train"].steps
+        self.corpus: dict[str, Any] = {
+            "name": train.name.partition("/")[0],
+            "fingerprint": {split: images.fingerprint() for split, images in sets.items()},
+            "images": {split: len(images) for split, images in sets.items()},
+            "classes": self._classes,
+            "notes": list(dict.fromkeys([*train.notes, *test.notes])),
+        }
+        if settings.weights:
+            from models.weights import resolve
+
+            self.corpus["weights"] = resolve(settings.weights)
+
+    @property
+    def skipped(self) -> list[str]:
+        """Returns the names of unreadable images met so far."""
+        return sorted({name for loader in self._loaders.values() for name in loader.skipped})
+
+    def model(self, weights: str | None = None) -> nn.Module:
+        """Returns the network, initialised, with the recipe's or with just these weights."""
+        net = build(self._settings.network, num_classes=self._classes)
+        if weights or self._settings.weights:
+            from models.weights import load_weights
+        if weights:
+            load_weights(net, weights, network=self._settings.network)
+        elif self._settings.weights:
+            load_weights(
+                net, self._settings.weights, network=self._settings.network, fresh_head=True
+            )
+        return net
+
+    def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
+        """Yields one epoch's augmented training batches from `first_step` on."""
+        return self._loaders["train"].batches(epoch, first_step, shard)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Loss:
+        """Returns the batch's cross-entropy and its wrong answers; heads' losses are added in."""
+        labels = batch["labels"]
+        outputs = model(batch["images"])
+        logits, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
+        mean = F.cross_entropy(logits, labels)
+        for head in heads:
+            mean = mean + self._settings.aux_weight * F.cross_entropy(head, labels)
+        wrong = (logits.detach().argmax(1) != labels).sum()
+        return Loss(mean, len(labels), {"top1_error_pct": 100 * wrong})
+
+    def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
+        """Yields the split's images, centre-cropped, in order."""
+        return self._loaders[split].batches(0, 0, shard)
+
+    def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Returns per image: index, label, predicted class, its label's rank (0 = top), loss."""
+        labels = batch["labels"]
+        logits = model(batch["images"]).float()
+        own = logits.gather(1, labels[:, None])
+        return {
+            "index": batch["index"],
+            "label": labels,
+            "prediction": logits.argmax(1),
+            "rank": (logits > own).sum(1),
+            "loss": F.cross_entropy(logits, labels, reduction="none"),
+        }
+
+    def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Returns the mean loss and the errors in percent; top-5 only with more than ten classes."""
+        figures = {
+            "loss": float(np.mean(results["loss"])),
+            "top1_error_pct": 100 * float(np.mean(results["prediction"] != results["label"])),
+        }
+        if self._classes > 10:
+            figures["top5_error_pct"] = 100 * float(np.mean(results["rank"] >= 5))
+        return figures
