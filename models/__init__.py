@@ -26,17 +26,12 @@ NETWORKS = {  # name: its file
 def build(name: str, **options: Any) -> nn.Module:
     """Returns a freshly initialised network, by default the paper's.
 
-    Every network takes `num_classes` (default 1000; resnet20: 10); the others are in its file.
+    Every one takes `num_classes` (default 1000; resnet20: 10); its file tells the other options.
     Raises UserError for an unknown name.
     """
-    check_name(name)
-    network: nn.Module = getattr(import_module(f"models.{NETWORKS[name]}"), name)(**options)
-    return network
-
-
-def check_name(name: str) -> None:
-    """Raises UserError, naming the nearest network, unless there is one of this name."""
     if name not in NETWORKS:
         close = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(NETWORKS)}"
         raise UserError(f"no network is called {name!r}; {hint}")
+    network: nn.Module = getattr(import_module(f"models.{NETWORKS[name]}"), name)(**options)
+    return network

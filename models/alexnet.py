@@ -28,13 +28,18 @@ class AlexNet(nn.Module):
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.to_6x6 = nn.AdaptiveAvgPool2d(6)  # the identity at 227 pixels
         self.dropout = nn.Dropout(0.5)
-        for name, bias in (  # the weights' deviation is 0.01 but in the hidden layers
-            ("conv1", 0.0), ("conv2", 0.1), ("conv3", 0.0), ("conv4", 0.1),
-            ("conv5", 0.1), ("fc6", 0.1), ("fc7", 0.1), ("fc8", 0.0),
-        ):  # fmt: skip
-            layer = self.get_submodule(name)
-            nn.init.normal_(layer.weight, std=0.005 if name in ("fc6", "fc7") else 0.01)
-            nn.init.constant_(layer.bias, bias)
+        for name, std, bias in (
+            ("conv1", 0.01, 0.0),
+            ("conv2", 0.01, 0.1),
+            ("conv3", 0.01, 0.0),
+            ("conv4", 0.01, 0.1),
+            ("conv5", 0.01, 0.1),
+            ("fc6", 0.005, 0.1),
+            ("fc7", 0.005, 0.1),
+            ("fc8", 0.01, 0.0),
+        ):
+            nn.init.normal_(self.get_parameter(f"{name}.weight"), std=std)
+            nn.init.constant_(self.get_parameter(f"{name}.bias"), bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.pool(self.norm(F.relu(self.conv1(x))))

@@ -80,11 +80,11 @@ class GoogLeNet(nn.Module):
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.dropout = nn.Dropout(0.4)
         self.classifier = nn.Linear(1024, num_classes)
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                # Caffe's "xavier": uniform, of variance 1 / fan-in.
-                nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
-                nn.init.constant_(module.bias, 0.0 if name.endswith("classifier") else 0.2)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):  # Caffe's "xavier": uniform, of variance 1 / fan-in
+                nn.init.kaiming_uniform_(parameter, nonlinearity="linear")
+            else:
+                nn.init.constant_(parameter, 0.0 if "classifier" in name else 0.2)
 
     def forward(self, x: Tensor) -> Logits:
         x = self.norm(self.pool(F.relu(self.conv1(x))))

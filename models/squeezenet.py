@@ -1,4 +1,8 @@
-"""SqueezeNet, torchvision's. First convolution: `features.0`."""
+"""SqueezeNet, torchvision's. First convolution: `features.0`.
+
+Caffe's 1.0 pads the 1 x 1 classifier by one pixel and torchvision's does not: the authors' pruned
+weights score the same top-1 either way. Caffe's 1.1 does not pad.
+"""
 
 import torchvision
 from torch import nn

@@ -1,6 +1,8 @@
 """Image classification: what ImageNet, Imagenette and CIFAR-10 share."""
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from data.loader import Loader
 from data.transforms import preprocessing
 from dsd.task import Batch, Loss, Shard
 from models import build
+from models.weights import load_weights, resolve
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -29,7 +32,7 @@ class Settings(BaseModel):
     crop: Annotated[int, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(gt=0)]
     heldout: Count = 0  # training images kept apart for curves and tuning, the same for every seed
-    weights: str | None = None  # where to start from; None: the network's own initialisation
+    weights: str | None = None  # to start from: torchvision:NAME, or a file in the folder WEIGHTS
     aux_weight: float = 0.3  # of each auxiliary head's loss (GoogLeNet)
     skip_corrupt: bool = False  # leave unreadable images out, count and record them
 
@@ -73,9 +76,7 @@ class ImageTask:
             "notes": list(dict.fromkeys([*train.notes, *test.notes])),
         }
         if settings.weights:
-            from models.weights import resolve
-
-            self.corpus["weights"] = resolve(settings.weights)
+            self.corpus["weights"] = resolve(_located(settings.weights))
 
     @property
     def skipped(self) -> list[str]:
@@ -85,14 +86,11 @@ class ImageTask:
     def model(self, weights: str | None = None) -> nn.Module:
         """Returns the network, initialised, with the recipe's or with just these weights."""
         net = build(self._settings.network, num_classes=self._classes)
-        if weights or self._settings.weights:
-            from models.weights import load_weights
         if weights:
             load_weights(net, weights, network=self._settings.network)
         elif self._settings.weights:
-            load_weights(
-                net, self._settings.weights, network=self._settings.network, fresh_head=True
-            )
+            source = _located(self._settings.weights)
+            load_weights(net, source, network=self._settings.network, fresh_head=True)
         return net
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
@@ -136,3 +134,9 @@ class ImageTask:
         if self._classes > 10:
             figures["top5_error_pct"] = 100 * float(np.mean(results["rank"] >= 5))
         return figures
+
+
+def _located(weights: str) -> str:
+    """Returns where a recipe's weights are: file names are looked up in the folder WEIGHTS."""
+    folder = os.environ.get("WEIGHTS")
+    return weights if weights.startswith("torchvision:") or not folder else str(Path(folder) / weights)

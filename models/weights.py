@@ -1,0 +1,177 @@
+"""Weights to start from: a file, or torchvision's by name."""
+
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dsd.errors import UserError
+from models.caffe import parameter_name, read_caffemodel
+
+TORCHVISION = {  # its names of the networks that we take from it
+    "squeezenet": "squeezenet1_0",
+    "squeezenet1_1": "squeezenet1_1",
+    "vgg16": "vgg16",
+    "resnet18": "resnet18",
+    "resnet50": "resnet50",
+}
+CLASSIFIERS = {  # the layers whose size is the number of classes
+    "alexnet": ("fc8",),
+    "squeezenet": ("classifier.1",),
+    "squeezenet1_1": ("classifier.1",),
+    "googlenet": ("classifier", "aux1.classifier", "aux2.classifier"),
+    "vgg16": ("classifier.6",),
+    "resnet18": ("fc",),
+    "resnet50": ("fc",),
+    "resnet20": ("fc",),
+}
+
+
+def load_weights(
+    model: nn.Module, source: str | Path, *, network: str, fresh_head: bool = False
+) -> None:
+    """Copies weights into a network that `models.build(network)` made.
+
+    source: "torchvision:IMAGENET1K_V1" or another of its names, or a file: .safetensors; .pt, .pth
+    or .bin with a state dict, alone or under "model" or "state_dict"; .caffemodel, or .npz of
+    "<Caffe layer>/w" (O, I, H, W) and "/b". Caffe's weights expect BGR pixels of 0..255 less mean.
+    fresh_head: a classifier for another number of classes stays as initialised.
+    Raises UserError when the source cannot be read or is not this network's; the model is then as
+    it was.
+    """
+    wanted = model.state_dict()
+    heads = CLASSIFIERS.get(network, ())
+    found: dict[str, Tensor] = {}
+    fresh = set()
+    for key, tensor in _read(str(source), network).items():
+        name = parameter_name(key, network)
+        shape = tuple(tensor.shape)
+        if name not in wanted:
+            raise UserError(
+                f"{source}: {key!r} {shape} is not a parameter of {network}; "
+                "give the weights of this network"
+            )
+        needed = tuple(wanted[name].shape)
+        is_head = name.rpartition(".")[0] in heads
+        if shape == needed:
+            found[name] = tensor
+        elif is_head and fresh_head:
+            fresh.add(name)
+        else:
+            raise UserError(
+                f"{source}: {key!r} is {shape}, but {network} needs {needed}; "
+                + (f"build it with num_classes={shape[0]}" if is_head else "give its weights")
+            )
+    for name in wanted.keys() - found.keys() - fresh:
+        # Files older than torch 0.4.1 lack BatchNorm's counter, which only momentum=None reads.
+        if not name.endswith(".num_batches_tracked"):
+            raise UserError(
+                f"{source}: has no {name!r} {tuple(wanted[name].shape)}, which {network} needs; "
+                "give the weights of this network"
+            )
+    model.load_state_dict(found, strict=False)
+
+
+def resolve(source: str | Path) -> str:
+    """Returns what a record says of a source: torchvision's name, or a file's name and SHA-256.
+
+    Raises UserError when there is no such file.
+    """
+    if _is_torchvision(str(source)):
+        return str(source)
+    with _existing(str(source)).open("rb") as file:
+        return f"{Path(source).name} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def trained_with(source: str | Path) -> str | None:
+    """Returns the preprocessing a source expects, "torchvision" or "caffe"; None: cannot tell."""
+    if _is_torchvision(str(source)):
+        return "torchvision"
+    return "caffe" if Path(source).suffix in (".npz", ".caffemodel") else None
+
+
+def _is_torchvision(source: str) -> bool:
+    return source.startswith("torchvision:")
+
+
+def _existing(source: str) -> Path:
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"{source}: no such file; give one, or a name such as torchvision:IMAGENET1K_V1"
+        )
+    return path
+
+
+def _read(source: str, network: str) -> Mapping[str, Tensor]:
+    """Returns the tensors by the file's own names."""
+    if _is_torchvision(source):
+        return _torchvision(source, network)
+    path = _existing(source)
+    if path.suffix not in READERS:
+        raise UserError(f"{source}: not a form of weights we read; known: {', '.join(READERS)}")
+    try:
+        return {key: torch.as_tensor(value) for key, value in READERS[path.suffix](path).items()}
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"{source}: refused, for it holds more than tensors (code, perhaps) or is damaged; "
+            "save the state dict alone, or as .safetensors"
+        ) from None
+    except Exception as error:  # the readers raise anything when a file is damaged
+        why = str(error).partition("\n")[0]
+        raise UserError(
+            f"{source}: cannot be read as {path.suffix} ({why}); get the file again"
+        ) from None
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for wrapper in ("state_dict", "model"):
+        if isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
+    ".safetensors": _safetensors,
+    ".pt": _state_dict,
+    ".pth": _state_dict,
+    ".bin": _state_dict,
+    ".npz": _npz,
+    ".caffemodel": read_caffemodel,
+}
+
+
+def _torchvision(source: str, network: str) -> Mapping[str, Tensor]:
+    import torchvision
+
+    if network not in TORCHVISION:
+        raise UserError(f"{source}: torchvision has no weights of our {network}; give a file")
+    known = torchvision.models.get_model_weights(TORCHVISION[network])
+    name = source.removeprefix("torchvision:")
+    if name not in known.__members__:
+        names = ", ".join(member.name for member in known)
+        raise UserError(f"{source}: no such weights of {network}; known: {names}")
+    try:
+        state: Mapping[str, Tensor] = known[name].get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{source}: not downloaded ({error}); fetch {known[name].url} and give the file"
+        ) from None
+    return state
