@@ -140,12 +140,13 @@ def _read_folders(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple
 
     pixels = np.stack([read(file) for file in files])  # threads make it slower
     jpegs = [file for file in files if not file.lower().endswith(".png")]
-    notes = (f"CIFAR-10, JPEG q{_quality(root / jpegs[0])}",) if jpegs else ()
+    notes = (f"CIFAR-10, JPEG{_quality(root / jpegs[0])}",) if jpegs else ()
     return pixels, labels_of(files, CLASSES), notes
 
 
-def _quality(jpeg: Path) -> int:
-    """Returns the quality (50 to 100) that libjpeg's standard table was scaled for; its first is 16."""
-    with Image.open(jpeg) as image:
-        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
-    return round(100 - 50 * tables[0][0] / 16)
+def _quality(file: Path) -> str:
+    """Returns " q75" for libjpeg's quality 75; knows 50 to 100, by the largest quantiser."""
+    with Image.open(file) as image:
+        tables: dict[int, list[int]] = getattr(image, "quantization", {})
+    largest = max(tables.get(0, [122]))  # 121 at quality 50, falling linearly to 0
+    return f" q{round(100 - 50 * largest / 121)}" if largest <= 121 else ""

@@ -145,9 +145,10 @@ def hold_out(images: ImageSet, n: int) -> tuple[ImageSet, ImageSet]:
     """
     classes = len(images.classes)
     order = np.random.Generator(np.random.PCG64(0)).permutation(len(images))
+    labels = images.labels[order]
     chosen: list[np.ndarray] = []
     for label in range(classes):
-        members = order[images.labels[order] == label]
+        members = order[labels == label]
         wanted = n // classes + (label < n % classes)
         if wanted and wanted >= len(members):
             raise UserError(

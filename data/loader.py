@@ -4,9 +4,11 @@ The order of an epoch depends on (seed, epoch); what is done to image i depends 
 Neither depends on the number of workers or processes, nor on the global random generators.
 """
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,6 @@ from data.transforms import Cifar, FilePreprocessing, Preprocessing
 from dsd.errors import UserError
 
 Batch = dict[str, Tensor]
-GRACE = 60  # seconds that a worker outlives SIGTERM, so that training can stop with a checkpoint
 
 
 class Loader:
@@ -166,10 +167,18 @@ def _as_it_is(item: Any) -> Any:
 
 
 def _outlive_signals(worker: int) -> None:
-    """Leaves Ctrl-C and SIGTERM, which reach all processes of a job, to the main process."""
+    """Leaves Ctrl-C and SIGTERM to the main process, which goes on to its checkpoint.
 
-    def later(number: int, frame: FrameType | None) -> None:
-        signal.alarm(GRACE)
-
+    Both reach every process of a job; a worker heeds a SIGTERM of its main process alone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, later)
+    if sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_heed_parent, daemon=True).start()
+
+
+def _heed_parent() -> None:
+    if sys.platform == "linux":
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)

@@ -1,4 +1,4 @@
-"""Checkpoints: written so that a crash at any instant leaves a whole one, and checked on reading."""
+"""Checkpoints: a crash at any instant leaves a whole one, and each is checked on reading."""
 
 import fcntl
 import hashlib

@@ -2,11 +2,11 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 try:
-    import click
     import torch
     import typer
     from accelerate import Accelerator
@@ -15,13 +15,14 @@ try:
         BarColumn,
         DownloadColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
     from rich.table import Table
 except ModuleNotFoundError as missing:
-    sys.exit(f"dsd: {missing.name} is not installed; the command needs: pip install 'dsd-training[cli]'")
+    sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
 from dsd import __version__, download
 from dsd.errors import UserError
@@ -41,13 +42,13 @@ app = typer.Typer(
     help="""Dense-Sparse-Dense training: train dense, prune and retrain under the mask, drop the
     mask and retrain dense.
 
-    A first run: `dsd run imagenet-resnet18 --scale mini --arm all`, then `dsd tables --scale mini`.""",
+    A first run, without any data: `dsd run imagenet-resnet18 --scale mini --arm all`.""",
 )
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, e.g. phases.dense.epochs=3."),
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. phases.dense.epochs=3."),
 ]
 Scale = Annotated[
     str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
@@ -64,7 +65,9 @@ def list_recipes() -> None:
     table = Table("recipe", "title", "arms (*: the paper's own schedule)", "data", "scales")
     for name, path in suite.recipes.items():
         recipe = suite.recipe(name)
-        arms = " ".join(a + ("*" if arm.source == "paper" else "") for a, arm in recipe.arms.items())
+        arms = " ".join(
+            a + ("*" if arm.source == "paper" else "") for a, arm in recipe.arms.items()
+        )
         table.add_row(name, recipe.title, arms, recipe.corpus.upper(), " ".join(_scales(path)))
     Console().print(table)
 
@@ -74,21 +77,23 @@ def run(
     recipe: RecipeName,
     settings: Settings = None,
     arm: Annotated[
-        list[str] | None, typer.Option(help="baseline, dsd, llr, finetune, random; or all. Repeatable.")
+        list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
     scale: Scale = "full",
-    runs: Annotated[Path | None, typer.Option(help="Where checkpoints live (default: runs/).")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
+    ] = None,
     records: Annotated[
         Path | None,
         typer.Option(
-            help="Where records go (default: results/runs/; for --scale mini: runs/records/)."
+            help="Where records go (default: results/runs/; a miniature's: runs/records/)."
         ),
     ] = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Store images as channels-last (faster convolutions).")
+        bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
     ] = False,
     compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     deterministic: Annotated[
@@ -98,7 +103,7 @@ def run(
     workers: Workers = 0,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Minutes; then stop with a checkpoint and exit code 75. Run again to go on."),
+        typer.Option(help="Minutes; then stop with a checkpoint and exit code 75."),
     ] = None,
     checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 120.0,
     log: Annotated[
@@ -114,7 +119,7 @@ def run(
 
     `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0 --seed 1`
 
-    `dsd run cifar10-resnet20 --scale short --precision bf16 --channels-last phases.sparse.sparsity=0.3`
+    `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
     suite = _suite()
     if log not in (None, "tensorboard"):
@@ -175,18 +180,22 @@ def evaluate(
     recipe: RecipeName,
     weights: Annotated[
         str,
-        typer.Option(help="A file (safetensors, torch state dict, Caffe-named npz, checkpoint) or a name."),
+        typer.Option(help="A file (safetensors, torch, Caffe npz) or torchvision:NAME."),
     ],
     settings: Settings = None,
     scale: Scale = "full",
-    runs: Annotated[Path | None, typer.Option(help="Where miniatures live (default: runs/).")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Where miniatures live (default: runs/).")
+    ] = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     workers: Workers = 0,
 ) -> None:
     """Scores weights on the recipe's test set, with the recipe's network and preprocessing.
 
-    Example: `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
+    Torchvision's weights want torchvision's preprocessing:
+
+    `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
     suite = _suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
@@ -214,7 +223,8 @@ def fetch(
     module = suite.task_module(corpus)
     downloads = getattr(module, "DOWNLOADS", ())
     if not downloads:
-        raise UserError(f"{corpus}: may not be downloaded by a program. {' '.join(module.SOURCE.split())}")
+        source = " ".join(module.SOURCE.split())
+        raise UserError(f"{corpus}: no program may download it. Get it here: {source}")
     for item in downloads:
         with Progress(
             TextColumn(item.folder or item.url),
@@ -224,10 +234,8 @@ def fetch(
             TimeRemainingColumn(),
             console=Console(stderr=True),
         ) as bar:
-            shown = bar.add_task("", total=item.bytes)
-            path = download.fetch(
-                item, folder, lambda done, total: bar.update(shown, completed=done, total=total)
-            )
+            show = partial(_show, bar, bar.add_task("", total=item.bytes))
+            path = download.fetch(item, folder, show)
         print(f"{path}\nnext: dsd verify {corpus} {path}")
 
 
@@ -259,25 +267,16 @@ def main() -> NoReturn:
         suite = find_suite()
         for module in suite.command_modules() if suite else []:
             module.add_commands(app)
-        command = typer.main.get_command(app)
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        known = command.list_commands(click.Context(command))  # type: ignore[attr-defined]
+        known = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
         if words and words[0] not in known:
             _suite()
             raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
-        code = command.main(standalone_mode=False, prog_name="dsd")
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except click.exceptions.Abort:
-        sys.exit(130)
+        app(prog_name="dsd")
     except UserError as error:
         print(f"dsd: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    sys.exit(0)
 
 
 def _suite() -> Suite:
@@ -294,8 +293,12 @@ def _task(suite: Suite, recipe: Recipe, corpus: Path, seed: int, workers: int) -
     module = suite.task_module(recipe.corpus)
     where = f"{suite.recipes[recipe.name]}: task"
     checked = validate(module.Settings, recipe.task, where)
-    task: Task = module.Task(checked, corpus, seed, workers)
+    task: Task = module.task(checked, corpus, seed, workers)
     return task
+
+
+def _show(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _scales(path: Path) -> list[str]:

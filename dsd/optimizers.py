@@ -1,6 +1,6 @@
 """Optimizers by the name a recipe gives them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from torch import nn
 from dsd.errors import UserError
 from dsd.recipe import Optimizer
 
-_CLASSES: dict[str, type[torch.optim.Optimizer]] = {
+_CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "adam": torch.optim.Adam,
@@ -27,4 +27,4 @@ def make_optimizer(
     try:
         return _CLASSES[settings.name](parameters, lr=lr, **given)
     except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer: {settings.name} does not take these settings: {error}") from None
+        raise UserError(f"optimizer: not settings of {settings.name}: {error}") from None

@@ -27,7 +27,9 @@ class Reporter:
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
-    def phase(self, where: str, node: Node, steps: int, done: int, unit: str, per_epoch: int) -> None:
+    def phase(
+        self, where: str, node: Node, steps: int, done: int, unit: str, per_epoch: int
+    ) -> None:
         """A phase begins, or goes on at step `done` of `steps`."""
         self.close()
         self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
@@ -35,12 +37,13 @@ class Reporter:
         pruned = node.phase.sparsity > 0
         sparsity = f", sparsity {node.phase.sparsity:.0%}, mask {node.mask}" if pruned else ""
         resumed = f", resumed at step {done} of {steps}" if done else ""
-        self.note(f"{where}: {node.phase.epochs:g} epochs at lr {node.phase.lr:g}{sparsity}{resumed}")
+        rate = f"{node.phase.epochs:g} epochs at lr {node.phase.lr:g}"
+        self.note(f"{where}: {rate}{sparsity}{resumed}")
         if self._tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
             folder = self._tensorboard / where.replace("/", ".")
-            self._writer = SummaryWriter(str(folder), purge_step=done)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(folder), purge_step=done)
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]{task.description}"),

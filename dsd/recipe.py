@@ -123,7 +123,9 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = merge(old, value)
+        merged[key] = value
     return merged
 
 
@@ -131,7 +133,7 @@ def parse_override(text: str) -> dict[str, Any]:
     """Turns `phases.dense.epochs=3` into nested mappings; the value is read as YAML."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UserError(f"{text!r}: settings are written key=value, for example phases.dense.epochs=3")
+        raise UserError(f"{text!r}: settings are written key=value, e.g. phases.dense.epochs=3")
     try:
         nested = yaml.safe_load(value)
     except yaml.YAMLError:
@@ -141,9 +143,7 @@ def parse_override(text: str) -> dict[str, Any]:
     return dict(nested)
 
 
-def load_recipe(
-    path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
-) -> Recipe:
+def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
     """Reads, merges and checks one recipe; `recipes/<corpus>/<network>.yaml` gives it its name.
 
     `scale` names an entry of the recipe's `scales:` section, laid over the rest; `full` is the

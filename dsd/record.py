@@ -99,7 +99,7 @@ def write(path: Path, record: dict[str, Any], examples: dict[str, np.ndarray]) -
     """Writes the record and, beside it, its per-example results (`.npz`)."""
     sidecar = path.with_name(path.name.removesuffix(".json") + ".npz")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **examples)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **examples)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(sidecar, buffer.getvalue())
     named = {"file": sidecar.name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
@@ -132,7 +132,8 @@ def read(path: Path) -> Record:
 def read_examples(path: Path) -> dict[str, np.ndarray]:
     """Returns the per-example results that belong to the record at `path`.
 
-    Keys are `<phase folder>/<split>/<name>`. Raises UserError when the sidecar is missing or another.
+    Keys are `<path of phases>/<split>/<name>`. Raises UserError when the sidecar is missing or is
+    another one.
     """
     named = read(path).examples
     sidecar = path.with_name(named["file"])

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import gather_object
 
 from dsd import checkpoint, record, stages
 from dsd.errors import UserError
@@ -70,9 +70,9 @@ class Run:
         plan = self.recipe.plan(name)
         for depth in range(len(plan)):
             self._node(plan[: depth + 1])
-        path = self.records / (
-            record.stem(self.recipe.name, self.recipe.scale, self.overrides, name, self.seed) + ".json"
-        )
+        recipe = self.recipe
+        stem = record.stem(recipe.name, recipe.scale, self.overrides, name, self.seed)
+        path = self.records / f"{stem}.json"
         if self.accelerator.is_main_process:
             self._write_record(path, name, plan)
         self.accelerator.wait_for_everyone()
@@ -96,7 +96,7 @@ class Run:
             _train_node(self, path, folder, settings)
 
     def _settings(self, path: list[Node]) -> dict[str, Any]:
-        """Returns all that decides a node's result; a checkpoint made with anything else is refused."""
+        """Returns all that decides a node's result; a checkpoint of anything else is refused."""
         recipe = self.recipe
         return {
             "task": recipe.task,
@@ -202,9 +202,7 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
     )
     where = "/".join(n.folder for n in path)
     total = round(node.phase.epochs * run.task.steps_per_epoch)
-    run.reporter.phase(
-        where, node, total, progress.steps, run.task.unit, run.task.steps_per_epoch
-    )
+    run.reporter.phase(where, node, total, progress.steps, run.task.unit, run.task.steps_per_epoch)
     keep_best = run.recipe.hand_on == "best_heldout"
     try:
         train_phase(
@@ -369,9 +367,7 @@ def _figures(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
 
 
-def _same_settings(
-    old: dict[str, Any], new: dict[str, Any], folder: Path
-) -> None:
+def _same_settings(old: dict[str, Any], new: dict[str, Any], folder: Path) -> None:
     """Raises UserError that names the first setting in which a checkpoint differs from the run."""
     fault = _difference(json.loads(json.dumps(old)), json.loads(json.dumps(new)), "")
     if fault:

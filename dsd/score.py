@@ -54,5 +54,6 @@ def _small(values: np.ndarray) -> np.ndarray:
     if values.dtype == np.float64:
         return values.astype(np.float32)
     if values.dtype == np.int64 and len(values):
-        return values.astype(np.promote_types(*map(np.min_scalar_type, (values.min(), values.max()))))
+        ends = (np.min_scalar_type(end) for end in (values.min(), values.max()))
+        return values.astype(np.promote_types(*ends))
     return values

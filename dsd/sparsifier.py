@@ -1,8 +1,6 @@
 """Dense-sparse-dense for any training loop: masks held by the optimizer's step hook."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 import torch
@@ -11,10 +9,10 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from dsd.mask import BIT_VIEW, magnitude_mask, pruned_count, random_mask
+from dsd.prunable import prunable
 
 Momentum = Literal["pruned", "reset", "keep"]
 MOMENTA = ("momentum_buffer", "exp_avg")  # the state that moves a weight by itself
-NORMALISATION = (nn.LayerNorm, nn.RMSNorm)  # the others' parameters have one dimension
 
 
 class Sparsifier:
@@ -69,7 +67,7 @@ class Sparsifier:
         self.sparsity = sparsity
         self._momentum = momentum
         self._optimizer = _stepping_optimizer(optimizer)
-        self._weights = _prunable(_unwrapped(model), self._optimizer, exclude)
+        self._weights = prunable(model, self._optimizer, exclude)
         self._bits: dict[str, Tensor] = {}  # the masks, as integers: all bits set = kept, or none
         self._hook: RemovableHandle | None = None
 
@@ -235,67 +233,3 @@ def _stepping_optimizer(optimizer: Optimizer) -> Optimizer:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a torch Optimizer, not {type(optimizer).__name__}")
     return optimizer
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif hasattr(model, "_orig_mod"):  # torch.compile
-            model = model.get_submodule("_orig_mod")
-        else:
-            return model
-
-
-def _prunable(
-    model: nn.Module, optimizer: Optimizer, exclude: Iterable[str]
-) -> dict[str, nn.Parameter]:
-    """Name the parameters to prune, in the model's order; tied ones once, by their first name."""
-    names: dict[nn.Parameter, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(parameter, []).append(name)
-    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
-    known += [name for aliases in names.values() for name in aliases]
-    excluded = _matches(exclude, known)
-    held = {p for group in optimizer.param_groups for p in group["params"]}
-    scales = {p for m in model.modules() if isinstance(m, NORMALISATION) for p in m.parameters()}
-    prunable = {
-        aliases[0]: parameter
-        for parameter, aliases in names.items()
-        if parameter in held
-        and parameter.requires_grad
-        and parameter.dim() >= 2
-        and parameter not in scales
-        and not aliases[0].rpartition(".")[2].startswith("bias")
-        and not any(part in excluded for name in aliases for part in _path(name))
-    }
-    if not prunable:
-        raise ValueError(
-            "nothing to prune: the optimizer trains no parameter of this model that has two or "
-            "more dimensions, is neither bias nor normalisation, and is not excluded"
-        )
-    return prunable
-
-
-def _path(name: str) -> list[str]:
-    """A parameter and the modules that hold it: "a.b.weight" -> a, a.b, a.b.weight."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-
-
-def _matches(entries: Iterable[str], names: list[str]) -> set[str]:
-    """The names that any entry means; ValueError for an entry that means none."""
-    matches = set()
-    for entry in [entries] if isinstance(entries, str) else entries:
-        if any(character in entry for character in "*?["):
-            found = {name for name in names if fnmatchcase(name, entry)}
-        else:
-            found = {entry}.intersection(names)
-        if not found:
-            nearest = get_close_matches(entry, names, n=1, cutoff=0)
-            raise ValueError(
-                f'exclude: no module or parameter is named "{entry}"; '
-                f"the nearest is {', '.join(nearest) or 'none'}"
-            )
-        matches |= found
-    return matches

@@ -1,4 +1,4 @@
-"""The weights of every prunable layer at every stage of Algorithm 1, in a form small enough to keep.
+"""The weights of every prunable layer at every stage of Algorithm 1, small enough to keep.
 
 The paper's figure 2 has five stages: dense, pruned, sparse-trained, zeros restored, re-dense.
 """
@@ -32,7 +32,7 @@ def changes(net: nn.Module, before: State, layers: Iterable[str]) -> dict[str, i
 
 
 def reborn(net: nn.Module, masks: State, before_pruning: State) -> dict[str, Any]:
-    """Returns {layer: how many of the weights that the mask had pruned came back, and how large}."""
+    """Returns {layer: what became of the weights that the mask had pruned}."""
     parameters = dict(net.named_parameters())
     return {
         name: returned(mask, before_pruning[name], parameters[name]) for name, mask in masks.items()

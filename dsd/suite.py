@@ -54,7 +54,8 @@ class Suite:
         if str(self.root) not in sys.path:
             sys.path.insert(0, str(self.root))
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)

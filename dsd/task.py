@@ -1,10 +1,13 @@
 """What the core asks of a task: a network, batches, a loss and a score.
 
-A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by path. The module holds
+A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by path. It holds
 
 * `Settings`: a pydantic model of the recipe's `task:` section;
-* `Task(settings, corpus, seed, workers)`: an object with the members below; `corpus` is the folder with the data;
-* `miniature(folder)`: writes the miniature corpus in the real layout.
+* `task(settings, corpus, seed, workers)`: returns an object with the members of `Task` below;
+  `corpus` is the folder with the data;
+* `miniature(folder)`: writes the miniature corpus in the real layout, if it is not there yet;
+* `LAYOUT`, `SOURCE`: what folder is expected and where to get it; `verify(folder)`: checks it and
+  returns lines to print; `DOWNLOADS`, where a program may fetch it (dsd/download.py).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,10 +38,13 @@ class Task(Protocol):
     heldout: str | None  # split scored after every epoch; never the test set
     tests: tuple[str, ...]  # splits scored at the end of every phase
     steps_per_epoch: int
-    skipped: list[str]  # names of the examples that could not be used so far
+
+    @property
+    def skipped(self) -> list[str]:
+        """Returns the names of the examples that could not be used so far."""
 
     def model(self, weights: str | None = None) -> nn.Module:
-        """Returns the network as training begins, or with just these weights (a file or a name)."""
+        """Returns the network as training begins, or with these weights (a file or a name)."""
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
         """Yields one epoch's training batches from `first_step` on, the same for the same seed."""
@@ -49,8 +55,8 @@ class Task(Protocol):
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
         """Yields every example of a split once."""
 
-    def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor | Sequence[Any]]:
-        """Returns per-example results, one entry an example; `index` gives its place in the split."""
+    def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor | Sequence[Any]]:
+        """Returns results, one entry an example; `index` gives its place in the split."""
 
     def metrics(self, split: str, results: Mapping[str, Any]) -> dict[str, float]:
         """Returns the split's figures from the results (arrays in the split's order)."""
@@ -62,7 +68,9 @@ def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -
     def move(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
-        layout = torch.channels_last if channels_last and value.dim() == 4 else torch.preserve_format
+        layout = (
+            torch.channels_last if channels_last and value.dim() == 4 else torch.preserve_format
+        )
         return value.to(device, non_blocking=True, memory_format=layout)
 
     return {key: move(value) for key, value in batch.items()}

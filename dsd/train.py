@@ -93,7 +93,7 @@ def train_phase(
     """Trains one phase from where `progress` stands to its end.
 
     `first_epoch` counts the epochs of the phases before, so that each epoch has its own data order.
-    Raises Stopped after a checkpoint when a stop is asked for, NotFinite when the loss is not finite.
+    Raises Stopped, after a checkpoint, when a stop is asked for; NotFinite for such a loss.
     """
     per_epoch = task.steps_per_epoch
     total = round(phase.epochs * per_epoch)
@@ -129,9 +129,7 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        loss, examples, sums = task.loss(
-            parts.model, to_device(batch, device, parts.channels_last)
-        )
+        loss, examples, sums = task.loss(parts.model, to_device(batch, device, parts.channels_last))
         accelerator.backward(loss)
         optimizer.step()
 
@@ -167,7 +165,7 @@ def _train_epoch(
 def _finish_epoch(
     phase: Phase, task: Task, parts: Parts, progress: Progress, hooks: Hooks, keep_best: bool
 ) -> None:
-    """Writes the epoch's row: means over the training examples and, if there is one, the held-out split."""
+    """Writes the epoch's row: means over the training examples, figures of the held-out split."""
     started = time.monotonic()
     names = sorted(progress.sums)
     values = torch.stack([progress.sums[name] for name in names])

@@ -1,6 +1,6 @@
 """Weight statistics for the run record: small, JSON-ready, one layer at a time.
 
-All are computed on the CPU in a fixed order, so a record does not depend on the device.
+All are computed on the CPU, whose sums and roundings do not change with the training device.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from dsd.mask import kth_magnitude
+from dsd.mask import CHUNK, kth_magnitude
 
 BINS = 121  # odd: the middle bin is centred on zero
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
@@ -47,11 +47,13 @@ def histogram(weight: Tensor, half_width: float) -> Histogram:
     """Count a layer's weights, of any shape, in BINS equal bins over [-half_width, half_width]."""
     weight = _plain(weight)
     zeros = weight.numel() - int(weight.count_nonzero())
-    counts = [int(n) for n in torch.histc(weight, BINS, -half_width, half_width)]
+    counts = torch.zeros(BINS, dtype=torch.int64)
+    for chunk in weight.split(CHUNK):  # histc counts in float32, exact up to 2^24
+        counts += torch.histc(chunk, BINS, -half_width, half_width).long()
     counts[BINS // 2] -= zeros
     return {
         "half_width": half_width,
-        "counts": counts,
+        "counts": counts.tolist(),
         "below": int((weight < -half_width).sum()),
         "above": int((weight > half_width).sum()),
         "zeros": zeros,

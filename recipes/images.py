@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -43,7 +42,7 @@ class ImageTask:
     metric = "top1_error_pct"
     lower_is_better = True
     unit = "images"
-    tests = ("test",)
+    tests: tuple[str, ...] = ("test",)
 
     def __init__(
         self, settings: Settings, train: ImageSet, test: ImageSet, seed: int, workers: int
@@ -113,7 +112,7 @@ class ImageTask:
         return self._loaders[split].batches(0, 0, shard)
 
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Returns per image: index, label, predicted class, its label's rank (0 = top), loss."""
+        """Returns for each image: index, label, prediction, the label's rank (0 = top), loss."""
         labels = batch["labels"]
         logits = model(batch["images"]).float()
         own = logits.gather(1, labels[:, None])
@@ -126,7 +125,7 @@ class ImageTask:
         }
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Returns the mean loss and the errors in percent; top-5 only with more than ten classes."""
+        """Returns the mean loss and the errors in percent; top-5 with more than ten classes."""
         figures = {
             "loss": float(np.mean(results["loss"])),
             "top1_error_pct": 100 * float(np.mean(results["prediction"] != results["label"])),
@@ -137,6 +136,7 @@ class ImageTask:
 
 
 def _located(weights: str) -> str:
-    """Returns where a recipe's weights are: file names are looked up in the folder WEIGHTS."""
-    folder = os.environ.get("WEIGHTS")
-    return weights if weights.startswith("torchvision:") or not folder else str(Path(folder) / weights)
+    """Returns where a recipe's weights are: a file name is looked up in the folder WEIGHTS."""
+    if weights.startswith("torchvision:"):
+        return weights
+    return str(Path(os.environ.get("WEIGHTS", "")) / weights)

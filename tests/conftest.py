@@ -1,4 +1,4 @@
-"""What the tests share: a suite of one's own in a temporary folder, and the command in a process."""
+"""What the tests share: a suite of one's own in a temporary folder, and the command."""
 
 import os
 import shutil

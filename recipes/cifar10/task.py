@@ -7,10 +7,10 @@ from data.cifar10 import DOWNLOADS, LAYOUT, SOURCE, verify
 from data.mini.cifar10 import write as miniature
 from recipes.images import ImageTask, Settings
 
-__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "Task", "miniature", "verify"]
+__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
 
 
-def Task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
     """Returns the task on CIFAR-10, official batches or class folders."""
     train, test = (cifar10.load(corpus, split) for split in ("train", "test"))
     return ImageTask(settings, train, test, seed, workers)

@@ -7,10 +7,10 @@ from data.imagenet import LAYOUT, SOURCE, verify
 from data.mini.imagenet import write as miniature
 from recipes.images import ImageTask, Settings
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "Task", "miniature", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
 
 
-def Task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
     """Returns the task on an ImageNet folder tree; its test set is the validation set, as usual."""
     train, test = (imagenet.load(corpus, split) for split in ("train", "test"))
     return ImageTask(settings, train, test, seed, workers)

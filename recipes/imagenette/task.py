@@ -8,16 +8,16 @@ from data.mini.imagenette import write as miniature
 from recipes import images
 from recipes.images import ImageTask
 
-__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "Task", "miniature", "verify"]
+__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
 
 
 class Settings(images.Settings):
-    """`unseen_test`: test on the images no ImageNet network was trained on, see data/imagenette.py."""
+    """`unseen_test`: test on images that no ImageNet network has seen, see data/imagenette.py."""
 
     unseen_test: bool = False
 
 
-def Task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:
     """Returns the task on an Imagenette folder of any image size."""
     train, test = (
         imagenette.load(corpus, split, unseen=settings.unseen_test) for split in ("train", "test")

@@ -57,7 +57,7 @@ def test_dying_while_writing_leaves_the_last_checkpoint(tmp_path, monkeypatch, m
         raise KeyboardInterrupt
 
     if moment == "state":
-        monkeypatch.setattr(checkpoint.torch, "save", lambda state, file: (file.write(b"ha"), die()))
+        monkeypatch.setattr(torch, "save", lambda state, file: (file.write(b"ha"), die()))
     else:
         monkeypatch.setattr(checkpoint, "write_atomically", die)
     with pytest.raises(KeyboardInterrupt):
@@ -97,7 +97,8 @@ def test_every_generator_goes_on_where_it_was(tmp_path):
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     program = (
         "import sys, pathlib\nfrom dsd import checkpoint\n"
-        "with checkpoint.lock(pathlib.Path(sys.argv[1])):\n print('held', flush=True)\n sys.stdin.read()"
+        "with checkpoint.lock(pathlib.Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n    sys.stdin.read()"
     )
     first = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -107,7 +108,8 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     )
     assert first.stdout is not None
     assert first.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match=f"in use by process {first.pid}"), checkpoint.lock(tmp_path):
+    in_use = pytest.raises(UserError, match=f"in use by process {first.pid}")
+    with in_use, checkpoint.lock(tmp_path):
         pass
     first.kill()
     first.wait()

@@ -21,7 +21,7 @@ def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = No
     found = Suite(suite)
     recipe = found.recipe("points-mlp", "mini", overrides)
     module = found.task_module("points")
-    task = module.Task(module.Settings(**recipe.task), suite, seed, 0)
+    task = module.task(module.Settings(**recipe.task), suite, seed, 0)
     return Run(
         recipe=recipe,
         overrides=overrides,
@@ -106,7 +106,8 @@ def test_controls_differ_in_the_mask_alone(own_suite):
     run = make_run(own_suite)
     for arm in ("dsd", "finetune", "random"):
         run.arm(arm)
-    dsd, finetune, random = (weights(run, arm, 2)["3.weight"] for arm in ("dsd", "finetune", "random"))
+    arms = ("dsd", "finetune", "random")
+    dsd, finetune, random = (weights(run, arm, 2)["3.weight"] for arm in arms)
     assert (finetune != 0).all()
     assert int((random == 0).sum()) == int((dsd == 0).sum()) == 512
     assert not torch.equal(random == 0, dsd == 0)
@@ -122,10 +123,8 @@ def test_controls_differ_in_the_mask_alone(own_suite):
 def test_two_rounds(own_suite):
     run = make_run(own_suite)
     done = record.read(run.arm("dsdsd"))
-    assert [phase.folder for phase in done.phases] == ["dense", "sparse", "redense"] + [
-        "sparse",
-        "redense",
-    ]
+    folders = [phase.folder for phase in done.phases]
+    assert folders == ["dense", "sparse", "redense", "sparse", "redense"]
     second = weights(run, "dsdsd", 4)["3.weight"]
     assert int((second == 0).sum()) == 512
     assert set(done.phases[4].returned) == {"3.weight", "5.weight"}
@@ -190,7 +189,7 @@ def test_other_settings_are_refused_by_name(own_suite):
     make_run(own_suite).arm("baseline")
     run = make_run(own_suite)
     run.recipe = run.recipe.model_copy(update={"momentum": "keep"})
-    with pytest.raises(UserError, match="other settings .momentum: 'pruned' then, 'keep' now"):
+    with pytest.raises(UserError, match=r"other settings .momentum: 'pruned' then, 'keep' now"):
         run.arm("baseline")
 
 

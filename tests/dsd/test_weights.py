@@ -48,6 +48,12 @@ def test_histogram_counts_every_weight_once(seed, dtype, width, sparsity):
     assert total == weight.numel()
 
 
+def test_histogram_of_more_zeros_than_float32_can_count():
+    counted = histogram(torch.zeros((1 << 24) + 3), 1.0)
+    assert counted["zeros"] == (1 << 24) + 3
+    assert counted["counts"] == [0] * BINS
+
+
 def test_sign_changes():
     before = torch.tensor([1.0, -1.0, 1e-30, 0.0, 2.0, -0.0, 3.0])
     after = torch.tensor([-1.0, 2.0, -1e-30, 1.0, 0.0, 1.0, 4.0])

@@ -22,6 +22,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: int
+    dropout: float = 0.2
     explode_at: int | None = None  # a step whose loss is NaN
 
 
@@ -33,7 +34,11 @@ def verify(folder: Path) -> list[str]:
     return [f"{SIZES['train']} points"]
 
 
-class Task:
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> "Points":
+    return Points(settings, seed)
+
+
+class Points:
     metric = "error_pct"
     lower_is_better = True
     unit = "points"
@@ -41,7 +46,7 @@ class Task:
     tests = ("test",)
     steps_per_epoch = SIZES["train"] // BATCH
 
-    def __init__(self, settings: Settings, corpus: Path, seed: int, workers: int) -> None:
+    def __init__(self, settings: Settings, seed: int) -> None:
         self._settings, self._seed = settings, seed
         self.skipped: list[str] = []
         self.corpus = {"name": "points", "fingerprint": "1", "notes": ["drawn points"]}
@@ -51,11 +56,9 @@ class Task:
             self._points[split] = x, (x[:, 0] * x[:, 1] > 0).long()
 
     def model(self, weights: str | None = None) -> nn.Module:
-        width = self._settings.width
-        return nn.Sequential(
-            nn.Linear(4, width), nn.ReLU(), nn.Dropout(0.2), nn.Linear(width, width), nn.ReLU(),
-            nn.Linear(width, 2),
-        )  # fmt: skip
+        width, dropout = self._settings.width, self._settings.dropout
+        hidden = [nn.Linear(4, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)]
+        return nn.Sequential(*hidden, nn.ReLU(), nn.Linear(width, 2))
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(1000 * self._seed + epoch)

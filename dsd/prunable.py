@@ -1,0 +1,79 @@
+"""Which parameters of a model are pruned."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.optim import Optimizer
+
+NORMALISATION = (nn.LayerNorm, nn.RMSNorm)  # the others' parameters have one dimension
+
+
+def prunable(
+    model: nn.Module, optimizer: Optimizer, exclude: Iterable[str] = ()
+) -> dict[str, nn.Parameter]:
+    """Name the parameters to prune, in the model's order; tied ones once, by their first name.
+
+    These are the parameters that the optimizer trains, of two or more dimensions, outside
+    normalisation layers, not named `bias...`, and neither excluded nor inside an excluded module.
+    Names are those of the model inside wrappers (DistributedDataParallel, torch.compile).
+    exclude: exact names or globs of modules or parameters; `conv1` does not mean `layer1.0.conv1`.
+    Raises ValueError for an entry that matches nothing, and when nothing is left.
+    """
+    model = _unwrapped(model)
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
+    known += [name for aliases in names.values() for name in aliases]
+    excluded = _matches(exclude, known)
+    held = {p for group in optimizer.param_groups for p in group["params"]}
+    scales = {p for m in model.modules() if isinstance(m, NORMALISATION) for p in m.parameters()}
+    left = {
+        aliases[0]: parameter
+        for parameter, aliases in names.items()
+        if parameter in held
+        and parameter.requires_grad
+        and parameter.dim() >= 2
+        and parameter not in scales
+        and not aliases[0].rpartition(".")[2].startswith("bias")
+        and not any(part in excluded for name in aliases for part in _path(name))
+    }
+    if not left:
+        raise ValueError(
+            "nothing to prune: the optimizer trains no parameter of this model that has two or "
+            "more dimensions, is neither bias nor normalisation, and is not excluded"
+        )
+    return left
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):  # torch.compile
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model
+
+
+def _path(name: str) -> list[str]:
+    """A parameter and the modules that hold it: "a.b.weight" -> a, a.b, a.b.weight."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def _matches(entries: Iterable[str], names: list[str]) -> set[str]:
+    """The names that any entry means; ValueError for an entry that means none."""
+    matches = set()
+    for entry in [entries] if isinstance(entries, str) else entries:
+        found = {name for name in names if fnmatchcase(name, entry)}
+        if not found:
+            nearest = get_close_matches(entry, names, n=1, cutoff=0)
+            raise ValueError(
+                f'exclude: no module or parameter is named "{entry}"; '
+                f"the nearest is {', '.join(nearest) or 'none'}"
+            )
+        matches |= found
+    return matches
