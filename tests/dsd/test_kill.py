@@ -1,5 +1,6 @@
 """kill -9 at random moments: a run resumed each time ends with the undisturbed one's bits."""
 
+import importlib
 import json
 import os
 import random
@@ -80,6 +81,8 @@ def result(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
 def main(folder: Path) -> None:
     import dsd.cli  # noqa: F401  (imported once, before the forks)
 
+    Suite(ROOT).task_module("cifar10")
+    importlib.import_module("models.resnet")
     whole, killed = folder / "whole", folder / "killed"
     started = time.monotonic()
     assert wait(start(command(whole))) == 0
@@ -95,7 +98,9 @@ def main(folder: Path) -> None:
 
     draw = random.Random(0)
     for _ in range(KILLS):
-        while wait(process := start(command(killed)), draw.uniform(0.05, 0.4) * length) is not None:
+        while (
+            wait(process := start(command(killed)), draw.uniform(0.05, 0.25) * length) is not None
+        ):
             same_bits()  # it came to its end before the kill: the next one begins anew
             shutil.rmtree(killed)
         os.kill(process, signal.SIGKILL)
