@@ -67,9 +67,9 @@ def load_weights(
                 f"{source}: {key!r} is {shape}, but {network} needs {needed}; "
                 + (f"build it with num_classes={shape[0]}" if is_head else "give its weights")
             )
-    for name in wanted.keys() - found.keys() - fresh:
+    for name in wanted:
         # Files older than torch 0.4.1 lack BatchNorm's counter, which only momentum=None reads.
-        if not name.endswith(".num_batches_tracked"):
+        if name not in found.keys() | fresh and not name.endswith(".num_batches_tracked"):
             raise UserError(
                 f"{source}: has no {name!r} {tuple(wanted[name].shape)}, which {network} needs; "
                 "give the weights of this network"

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from data.images import ImageSet, hold_out
 from data.loader import Loader
 from data.transforms import preprocessing
+from dsd.errors import UserError
 from dsd.task import Batch, Loss, Shard
 from models import build
-from models.weights import load_weights, resolve
+from models.weights import load_weights, resolve, trained_with
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -84,13 +85,22 @@ class ImageTask:
 
     def model(self, weights: str | None = None) -> nn.Module:
         """Returns the network, initialised, with the recipe's or with just these weights."""
-        net = build(self._settings.network, num_classes=self._classes)
-        if weights:
-            load_weights(net, weights, network=self._settings.network)
-        elif self._settings.weights:
-            source = _located(self._settings.weights)
-            load_weights(net, source, network=self._settings.network, fresh_head=True)
+        network = self._settings.network
+        net = build(network, num_classes=self._classes)
+        source = weights or (self._settings.weights and _located(self._settings.weights))
+        if source:
+            self._check_preprocessing(source)
+            load_weights(net, source, network=network, fresh_head=not weights)
         return net
+
+    def _check_preprocessing(self, source: str) -> None:
+        """Raises UserError where Caffe's pixels (BGR, 0..255) would meet others' weights."""
+        given, expected = self._settings.preprocessing, trained_with(source)
+        if expected and given != expected and "caffe" in (given, expected):
+            raise UserError(
+                f"{source}: trained with preprocessing {expected}, the recipe has {given}; "
+                f"add task.preprocessing={expected}"
+            )
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
         """Yields one epoch's augmented training batches from `first_step` on."""

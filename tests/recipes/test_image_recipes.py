@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dsd.errors import UserError
 from dsd.optimizers import make_optimizer
 from dsd.prunable import prunable
 from dsd.suite import Suite
@@ -89,6 +90,15 @@ def test_a_task_counts_what_it_scores(name, miniatures):
     assert task.steps_per_epoch == sum(1 for _ in task.batches(0, 0, (0, 1)))
     assert any("miniature" in note for note in task.corpus["notes"])
     assert task.corpus["fingerprint"].keys() == {"train", "test", "heldout"}
+
+
+def test_weights_of_other_pixels_are_refused(miniatures):
+    task = mini_task("imagenette-squeezenet", miniatures)
+    with pytest.raises(UserError, match="add task.preprocessing=torchvision"):
+        task.model("torchvision:IMAGENET1K_V1")
+    task = mini_task("imagenet-resnet18", miniatures)
+    with pytest.raises(UserError, match="add task.preprocessing=caffe"):
+        task.model("resnet18.npz")
 
 
 def test_top1_and_top5_errors_are_counted_right(miniatures):
