@@ -139,7 +139,6 @@ def run(
         precision=precision,
         channels_last=channels_last,
         compile=compile,
-        checkpoint_every_s=checkpoint_every,
         deterministic=deterministic,
     )
     stop = Stop(time_limit)
@@ -157,6 +156,7 @@ def run(
                 options=options,
                 runs=runs,
                 records=records,
+                checkpoint_every_s=checkpoint_every,
                 root=suite.root,
                 stop=stop,
                 reporter=Reporter(console),

@@ -31,13 +31,11 @@ from dsd.train import Hooks, NotFinite, Parts, Progress, train_phase
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, apart from the recipe. Only the first three can change a result."""
+    """How to run, apart from the recipe; goes into the record."""
 
     precision: str = "fp32"
     channels_last: bool = False
     compile: bool = False
-    device: str = "auto"
-    checkpoint_every_s: float = 120.0
     deterministic: bool = True
 
 
@@ -53,6 +51,7 @@ class Run:
     options: Options
     runs: Path  # where checkpoints live
     records: Path  # where records go
+    checkpoint_every_s: float
     root: Path  # the suite, for its revision
     stop: Stop
     reporter: Reporter
@@ -195,7 +194,7 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
 
     hooks = Hooks(
         save=save,
-        due=lambda: time.monotonic() - last_save >= run.options.checkpoint_every_s,
+        due=lambda: time.monotonic() - last_save >= run.checkpoint_every_s,
         stop=run.stop,
         step=run.reporter.step,
         epoch=run.reporter.epoch,
@@ -347,7 +346,7 @@ def _finish(
         "parameters": sum(p.numel() for p in parts.net.parameters()),
         "made": {
             **record.made(parts.accelerator.device, run.root),
-            **{k: v for k, v in asdict(run.options).items() if k != "checkpoint_every_s"},
+            **asdict(run.options),
             "processes": parts.accelerator.num_processes,
             "train_seconds": round(progress.seconds, 1),
         },

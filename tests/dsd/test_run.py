@@ -28,9 +28,10 @@ def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = No
         seed=seed,
         task=task,
         accelerator=Accelerator(cpu=True),
-        options=Options(checkpoint_every_s=0),
+        options=Options(),
         runs=suite / "runs",
         records=suite / "records",
+        checkpoint_every_s=0,
         root=suite,
         stop=stop or Stop(),
         reporter=Reporter(Console(quiet=True)),
@@ -75,6 +76,8 @@ def test_algorithm_1_prunes_holds_and_restores(own_suite):
     assert done.phases[1].layers["3.weight"] == {"weights": 1024, "kept": 512}
     assert done.phases[2].returned["3.weight"]["pruned"] == 512
     assert done.final == done.phases[-1].test
+    assert done.made["device"].startswith("cpu: ")
+    assert torch.__version__.startswith(done.made["versions"]["torch"])
     examples = record.read_examples(path)
     wrong = examples["dense/sparse/redense/test/wrong"]
     assert 100 * wrong.mean() == pytest.approx(done.final["test"]["error_pct"])

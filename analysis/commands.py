@@ -1,0 +1,107 @@
+"""The commands that read results: `dsd tables`, `dsd histograms`, `dsd curves`.
+
+Every `dsd` call imports this file, so the plots' libraries are imported when a command runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dsd.errors import UserError
+from dsd.suite import Suite, find_suite
+
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Where pictures go (default: figures/ beside the records' folder)."),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file to the `dsd` command."""
+    for command in (tables, histograms, curves):
+        app.command()(command)
+
+
+def tables(
+    records: Annotated[
+        Path | None,
+        typer.Option(help="Print the tables of another folder's records; write nothing."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Print one scale's tables (mini: of runs/records/); write nothing."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a written table is stale.")
+    ] = False,
+) -> None:
+    """Prints the tables of all runs and writes results/tables/, docs/recipes.md and README's table.
+
+    Runs under the paper's conditions stand beside its figures; all others have tables of their own.
+
+    Example: `dsd tables --scale mini`
+    """
+    from analysis.tables import check as check_files
+    from analysis.tables import show, write
+
+    suite = _suite()
+    given = records or scale
+    if check and given:
+        raise UserError("--check looks at what was written; leave out --records and --scale")
+    if check:
+        check_files(suite)
+        return
+    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
+    if records and not records.is_dir():
+        raise UserError(f"--records {records}: no such folder")
+    show(suite, records or folder, scale, Console(highlight=False))
+    if not given:
+        for path in write(suite):
+            print(f"wrote {path.relative_to(suite.root)}")
+
+
+def histograms(
+    record: Annotated[Path, typer.Argument(help="A record of an arm that was pruned.")],
+    layer: Annotated[
+        str | None, typer.Option(help="A pruned layer (default: the one with most weights).")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Draws the paper's figure 2: one layer's weights before, under and after the mask.
+
+    Example: `dsd histograms results/runs/cifar10-resnet20.dsd.seed0.json --layer layer3.2.conv2`
+    """
+    from analysis.histograms import draw
+
+    _report(draw(record, layer, _figures(out, record)))
+
+
+def curves(
+    records: Annotated[list[Path], typer.Argument(help="Records of one recipe and seed.")],
+    out: Out = None,
+) -> None:
+    """Draws training and held-out error over all phases of the arms, and the tests between them.
+
+    Example: `dsd curves results/runs/cifar10-resnet20.short.*.seed0.json`
+    """
+    from analysis.curves import draw
+
+    _report(draw(records, _figures(out, records[0])))
+
+
+def _figures(out: Path | None, record: Path) -> Path:
+    return out or record.absolute().parent.parent / "figures"
+
+
+def _report(paths: list[Path]) -> None:
+    for path in paths:
+        print(path)
+
+
+def _suite() -> Suite:
+    suite = find_suite()
+    if suite is None:
+        raise UserError(f"no recipes/ in {Path.cwd()} or above; go to a checkout of the suite")
+    return suite

@@ -1,0 +1,116 @@
+"""A table of words, for the terminal and for Markdown, and how figures are written in it."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from analysis.records import Gain, Spread
+
+METRICS = {
+    "top1_error_pct": "top-1 error (%)",
+    "top5_error_pct": "top-5 error (%)",
+    "error_pct": "error (%)",
+    "wer_pct": "WER (%)",
+    "bleu4": "BLEU-4",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A title, a header, rows, and what must be said beneath."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """Returns the table in GitHub's Markdown, ending with a newline."""
+        lines = [f"**{_escaped(self.title)}**", ""]
+        for row in (self.header, ("---",) * len(self.header), *self.rows):
+            lines.append("| " + " | ".join(map(_escaped, row)) + " |")
+        if self.notes:
+            lines += ["", *(f"- {_escaped(note)}" for note in self.notes)]
+        return "\n".join(lines) + "\n"
+
+    def show(self, console: Console) -> None:
+        """Prints the table and its notes; in running text where the console is too narrow."""
+        console.print(Text(self.title, style="bold"))
+        if self._least_width() <= console.width:
+            table = Table(*map(escape, self.header))
+            for row in self.rows:
+                table.add_row(*map(Text, row))
+            console.print(table)
+        else:
+            for first, *rest in self.rows:
+                told = [f"{h} {c}" for h, c in zip(self.header[1:], rest, strict=True) if c != "-"]
+                console.print(Text(f"{first}:", style="bold"), Text("; ".join(told)))
+        for note in self.notes:
+            console.print(Text(f"  {note}"), style="dim")
+        console.print()
+
+    def _least_width(self) -> int:
+        """Returns the characters a line needs when cells break between words only."""
+        columns = zip(self.header, *self.rows, strict=True)
+        longest = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
+        return sum(longest) + 3 * len(longest) + 1
+
+
+def metric_name(metric: str) -> str:
+    """Returns a metric's name in words, with its unit."""
+    return METRICS.get(metric, metric)
+
+
+def phase_name(name: str) -> str:
+    """Returns a phase's name as the paper writes it."""
+    return {"redense": "re-dense"}.get(name, name)
+
+
+def number(value: float) -> str:
+    """Writes 0.001 and 1e-5 as short as they can be."""
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def mean_sd(found: Spread | None) -> str:
+    """Writes "8.12 ± 0.05 (n 3)"; "not run" for None."""
+    if found is None:
+        return "not run"
+    sd = "" if found.sd is None else f" ± {found.sd:.2f}"
+    return f"{found.mean:.2f}{sd} (n {found.n})"
+
+
+def signed(gain: Gain | None) -> str:
+    """Writes "+0.37 ± 0.05 (+4.5 %, n 3)"; "-" for None."""
+    if gain is None:
+        return "-"
+    mean, sd, n = gain.difference
+    spread = "" if sd is None else f" ± {sd:.2f}"
+    return f"{mean:+.2f}{spread} ({gain.relative_pct:+.1f} %, n {n})"
+
+
+def cells(name: str, found: Spread | None) -> dict[str, float | None]:
+    """Returns a spread as the CSV columns <name>, <name>_sd, <name>_n."""
+    mean, sd, n = found or (None, None, 0)
+    return {name: mean, f"{name}_sd": sd, f"{name}_n": n}
+
+
+def csv_text(rows: Iterable[dict[str, Any]]) -> str:
+    """Returns rows, which all have the same keys, as CSV; "" for none."""
+    rows = list(rows)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows(rows[:1])  # iterating over a row gives its keys
+    for row in rows:
+        writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row.values())
+    return file.getvalue()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,100 @@
+"""The paper's figures, read from results/paper/<table>.csv, each with how far it is verified."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsd.errors import UserError
+
+ROWS = {  # arm -> row of a table; model_zoo has the arms in its columns
+    "baseline": "baseline",
+    "dsd": "dsd",
+    "finetune": "finetune_second_half",
+    "llr": "llr",
+}
+NO_METRIC = {"row", "network", "sd_pct", "runs", "sparsity_pct", "epochs", "lr", "confidence"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One published figure."""
+
+    value: float
+    sd: float | None
+    runs: int | None
+    confidence: str  # "seen", "unverified", or in words what of it was seen
+
+    @property
+    def seen(self) -> bool:
+        """Tells whether the value was read in a copy of the paper."""
+        return self.confidence.startswith(("seen", "mean seen"))
+
+    @property
+    def sd_seen(self) -> bool:
+        """Tells whether the standard deviation was read in a copy of the paper."""
+        return self.confidence.startswith("seen")
+
+
+def figures(
+    folder: Path, table: str, column: str | None, metric: str | None = None, split: str = ""
+) -> tuple[str, dict[str, Figure]]:
+    """Returns the metric and {arm: figure} of one recipe's row, for the arms that the paper has.
+
+    `column` prefixes the columns of a table on several networks or test sets; in model_zoo it
+    names the row. Without a metric the table's first counts. Raises UserError that names the file.
+    """
+    path = folder / f"{table}.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        raise UserError(f"{path}: missing; a recipe names it as its table") from None
+    header = [name for name in rows[0] if name not in NO_METRIC]
+    if "network" in rows[0]:
+        mine = [row for row in rows if row["network"] == column]
+        if not mine:
+            known = ", ".join(row["network"] for row in rows)
+            raise UserError(f"{path}: no network {column!r}; a recipe's column is one of {known}")
+        metric = metric or header[0].removeprefix("baseline_")
+        cells = {arm: (mine[0], f"{arm}_{metric}") for arm in ROWS}
+    else:
+        name, metric = _column(path, header, column, metric, split)
+        by_row = {row["row"]: row for row in rows}
+        cells = {arm: (by_row[row], name) for arm, row in ROWS.items() if row in by_row}
+    return metric, {
+        arm: _figure(path, *cell) for arm, cell in cells.items() if cell[0].get(cell[1])
+    }
+
+
+def gain(baseline: float, dsd: float, metric: str) -> float:
+    """Returns by how much DSD is better than the baseline; BLEU rises, error rates fall."""
+    return dsd - baseline if metric.startswith("bleu") else baseline - dsd
+
+
+def _column(
+    path: Path, header: list[str], column: str | None, metric: str | None, split: str
+) -> tuple[str, str]:
+    """Returns the name of a metric's column, and the metric."""
+    prefixes = [f"{column}_"] if column else [f"{split}_", "", "mean_"]
+    for name in header:
+        for prefix in prefixes:
+            found = name.removeprefix(prefix)
+            if name.startswith(prefix) and metric in (None, found):
+                return name, found.removeprefix("mean_")
+    wanted = metric or "a metric"
+    raise UserError(
+        f"{path}: no column holds {wanted} of {column or 'the recipe'}; "
+        f"the columns are {', '.join(header)}"
+    )
+
+
+def _figure(path: Path, row: dict[str, str], name: str) -> Figure:
+    try:
+        return Figure(
+            value=float(row[name]),
+            sd=float(row["sd_pct"]) if row.get("sd_pct") else None,
+            runs=int(row["runs"]) if row.get("runs") else None,
+            confidence=row["confidence"],
+        )
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path}: {name}: {error}; restore the file") from None

@@ -1,0 +1,158 @@
+"""A house of made-up records: recipes, the paper's figures, and runs whose errors are given."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsd import record
+from dsd.suite import Suite
+
+ROOT = Path(__file__).parents[2]
+
+RECIPE = """\
+title: {title}
+{row}
+exclude: [conv1]
+optimizer: {{name: sgd, momentum: 0.9}}
+task: {{width: 8}}
+phases:
+  dense: {{epochs: 3, lr: 0.1}}
+  sparse: {{epochs: 1.25, lr: 0.01, sparsity: 0.3}}
+  redense: {{epochs: 1, lr: 0.001}}
+  llr: {{epochs: 2, lr: 1.0e-5}}
+arms:
+  baseline: {{source: paper, phases: [dense]}}
+  dsd: {{source: paper, phases: [dense, sparse, redense]}}
+  dsdsd: {{source: ours, phases: [dense, sparse, redense, sparse, redense]}}
+  llr: {{source: paper, phases: [dense, llr], note: "llr: a note of the arm"}}
+  finetune: {{source: ours, phases: [dense, sparse, redense], mask: none}}
+  random: {{source: ours, phases: [dense, sparse, redense], mask: random}}
+notes: ["a note of the recipe"]
+scales:
+  short: {{phases: {{dense: {{epochs: 1}}}}, notes: ["a shorter schedule"]}}
+  mini: {{}}
+"""
+
+
+@dataclass
+class House:
+    """A suite in a temporary folder whose records hold what a test says."""
+
+    suite: Suite
+
+    @property
+    def runs(self) -> Path:
+        return self.suite.root / "results" / "runs"
+
+    def run(
+        self,
+        arm: str,
+        seed: int,
+        *errors: float,
+        recipe: str = "images-resnet18",
+        scale: str = "full",
+        overrides: tuple[str, ...] = (),
+        notes: Sequence[str] = (),
+        metric: str = "top1_error_pct",
+        tests: Sequence[str] = ("test",),
+        name: str | None = None,
+        logs: Sequence[list[dict[str, Any]]] = (),
+        stages: Sequence[list[dict[str, Any]]] = (),
+        **changes: Any,
+    ) -> Path:
+        """Writes a record; `errors` are the test figures after its last phases."""
+        made = self.suite.recipe(recipe, scale, overrides)
+        nodes = made.plan(arm)
+        figures = [99.0] * (len(nodes) - len(errors)) + list(errors)
+        phases = [
+            {
+                "name": node.name,
+                "folder": node.folder,
+                "mask": node.mask,
+                "sparsity": node.phase.sparsity,
+                "epochs": node.phase.epochs,
+                "steps": 10,
+                "lr": node.phase.lr,
+                "decay": {},
+                "log": logs[i] if logs else [],
+                "handed_on_epoch": node.phase.epochs,
+                "layers": {"a.weight": {"weights": 8, "kept": 8}},
+                "stages": stages[i] if stages else [],
+                "sign_changes": {},
+                "returned": {},
+                "test": {
+                    split: {"loss": 1.0, metric: figures[i] + j} for j, split in enumerate(tests)
+                },
+                "skipped": [],
+                "made": {},
+            }
+            for i, node in enumerate(nodes)
+        ]
+        content: dict[str, Any] = {
+            "recipe": recipe,
+            "title": made.title,
+            "corpus": {"name": "images", "fingerprint": "1", "notes": list(notes)},
+            "table": made.table,
+            "column": made.column,
+            "scale": scale,
+            "overrides": list(overrides),
+            "arm": arm,
+            "source": made.arms[arm].source,
+            "notes": [*made.notes, *([made.arms[arm].note] if made.arms[arm].note else [])],
+            "seed": seed,
+            "metric": metric,
+            "lower_is_better": True,
+            "settings": {
+                "task": made.task,
+                "optimizer": made.optimizer.model_dump(mode="json"),
+                "exclude": list(made.exclude),
+                "momentum": made.momentum,
+                "hand_on": made.hand_on,
+                "path": [node.model_dump(mode="json") for node in nodes],
+                "seed": seed,
+                "corpus": "1",
+            },
+            "parameters": 8,
+            "phases": phases,
+            "final": phases[-1]["test"],
+            "made": {
+                "date": "2020-01-02",
+                "device": "a device",
+                "precision": "fp32",
+                "revision": "1",
+            },
+        }
+        stem = name or record.stem(recipe, scale, overrides, arm, seed)
+        path = self.runs / f"{stem}.json"
+        record.write(path, {**content, **changes}, {})
+        return path
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """Two recipes with a row in the paper, one without; no record yet."""
+    folder = tmp_path / "recipes" / "images"
+    folder.mkdir(parents=True)
+    for name, title, row in (
+        ("resnet18", "ResNet-18", "table: table4_resnet\ncolumn: resnet18"),
+        ("resnet20", "ResNet-20", "table: appendix_cifar10_resnet20"),
+        ("own", "Our own", ""),
+    ):
+        (folder / f"{name}.yaml").write_text(RECIPE.format(title=title, row=row))
+    shutil.copytree(ROOT / "results" / "paper", tmp_path / "results" / "paper")
+    return House(Suite(tmp_path))
+
+
+@pytest.fixture
+def rewrite() -> Callable[..., None]:
+    """Changes fields of a record on the disk, as a faulty program might."""
+
+    def change(path: Path, **changes: Any) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change

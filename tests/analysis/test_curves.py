@@ -1,0 +1,106 @@
+"""Learning curves: shared phases once, lines that do not break, tests at the phase ends alone."""
+
+import pytest
+
+from analysis import curves
+from analysis.curves import segments, train_metric
+from analysis.records import Run
+from dsd.errors import UserError
+from dsd.record import read
+
+
+def row(epoch, train, heldout=None):
+    figures = {"epoch": epoch, "lr": 0.1, "train": {"loss": train / 10, "top1_error_pct": train}}
+    return figures | ({"heldout": {"top1_error_pct": heldout}} if heldout is not None else {})
+
+
+DENSE = [row(1.0, 60, 61), row(2.0, 50, 51), row(3.0, 40, 41)]
+SPARSE = [row(1.0, 44, 45), row(1.25, 43, 44)]
+REDENSE = [row(1.0, 38, 39)]
+
+
+@pytest.fixture
+def paths(house):
+    arms = {
+        "dsd": (DENSE, SPARSE, REDENSE),
+        "baseline": (DENSE,),
+        "llr": (DENSE, [row(1.0, 39, 40), row(2.0, 39, 40)]),
+    }
+    tests = {"dsd": (41.5, 45.5, 39.5), "baseline": (41.5,), "llr": (41.5, 40.5)}
+    return [house.run(arm, 0, *tests[arm], logs=logs) for arm, logs in arms.items()]
+
+
+def runs(paths):
+    return [Run(path, read(path)) for path in paths]
+
+
+def test_segments_hold_the_logs_end_to_end(paths):
+    found = segments(runs(paths))
+    assert [(s.arms, s.name, s.start, s.end) for s in found] == [
+        (["dsd", "baseline", "llr"], "dense", 0.0, 3.0),
+        (["dsd"], "sparse", 3.0, 4.25),
+        (["dsd"], "redense", 4.25, 5.25),
+        (["llr"], "llr", 3.0, 5.0),
+    ]
+    dense, sparse, redense, llr = found
+    assert dense.train == [(1.0, 60), (2.0, 50), (3.0, 40)]
+    assert sparse.train == [(3.0, 40), (4.0, 44), (4.25, 43)]
+    assert sparse.heldout == [(3.0, 41), (4.0, 45), (4.25, 44)]
+    assert redense.heldout == [(4.25, 44), (5.25, 39)]
+    assert llr.train == [(3.0, 40), (4.0, 39), (5.0, 39)]
+    assert [s.test for s in found] == [[(3.0, 41.5)], [(4.25, 45.5)], [(5.25, 39.5)], [(5.0, 40.5)]]
+
+
+def test_training_that_does_not_measure_the_metric_shows_its_loss(house):
+    logs = [[{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}}]]
+    path = house.run("baseline", 0, 30.0, logs=logs)
+    assert train_metric(runs([path])) == "loss"
+    (segment,) = segments(runs([path]))
+    assert segment.train == [(1.0, 2.0)]
+    assert segment.heldout == []
+
+
+def test_the_picture_draws_the_points_and_the_borders(paths):
+    found = runs(paths)
+    figure = curves.picture(found, segments(found))
+    assert len(figure.axes) == 4
+    whole, after, lower, lower_after = figure.axes
+    lines = [line.get_xydata().tolist() for line in whole.lines]
+    assert [[1.0, 60.0], [2.0, 50.0], [3.0, 40.0]] in lines
+    assert [[3.0, 40.0], [4.0, 44.0], [4.25, 43.0]] in lines
+    shown = [line.get_xydata().tolist() for line in after.lines]
+    assert [[3.0, 40.0]] in shown  # where the dense phase ended
+    assert [[1.0, 60.0], [2.0, 50.0], [3.0, 40.0]] not in shown
+    borders = {line.get_xdata()[0] for line in whole.lines if line.get_color() == curves.BORDER}
+    assert borders == {3.0, 4.25, 5.0, 5.25}
+    points = [line for line in lower.lines if line.get_linestyle() == "None"]
+    assert sorted(line.get_xydata().tolist()[0] for line in points) == [
+        [3.0, 41.5],
+        [4.25, 45.5],
+        [5.0, 40.5],
+        [5.25, 39.5],
+    ]
+    assert [text.get_text() for text in after.texts] == ["sparse", "re-dense"]
+    assert "held-out" in lower.get_ylabel()
+    assert lower_after.get_xlabel() == "epochs"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["baseline", "dsd", "llr"]
+
+
+def test_files_are_the_same_bytes_each_time(paths, tmp_path):
+    first = curves.draw(paths, tmp_path / "one")
+    again = curves.draw(paths[::-1], tmp_path / "two")
+    assert [p.name for p in first] == [
+        "images-resnet18.seed0.curves.png",
+        "images-resnet18.seed0.curves.svg",
+    ]
+    for one, two in zip(first, again, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_runs_that_do_not_belong_together_are_refused(house, paths):
+    other_seed = house.run("dsd", 1, 30.0)
+    other_scale = house.run("dsd", 0, 30.0, scale="short")
+    for other in (other_seed, other_scale):
+        with pytest.raises(UserError, match="one recipe, scale and seed"):
+            curves.draw([*paths, other], house.runs)
