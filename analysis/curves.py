@@ -92,10 +92,14 @@ def draw(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def picture(runs: list[Run], found: list[Segment]) -> Figure:
-    """Returns training error above, held-out and test error below; right: without phase one."""
+    """Returns training error above, held-out and test error below.
+
+    On the right the phases after the first, without the random arm: it would flatten the others.
+    """
     record, first = runs[0].record, found[0]
     last_point = replace(first, train=first.train[-1:], heldout=first.heldout[-1:])
-    columns = [found, [last_point, *found[1:]]] if len(found) > 1 else [found]
+    late = [segment for segment in found[1:] if segment.arms != ["random"]]
+    columns = [found, [last_point, *late]] if late else [found]
     figure = Figure(figsize=(5 * len(columns), 5.2), layout="constrained")
     panels = figure.subplots(2, len(columns), sharex="col", squeeze=False)
     for (upper, lower), shown in zip(panels.T, columns, strict=True):
@@ -114,7 +118,8 @@ def picture(runs: list[Run], found: list[Segment]) -> Figure:
     panels[1][0].set_ylabel(f"{heldout}test (points) {metric_name(record.metric)}")
     panels[0][0].set_title("whole run", pad=18)
     if len(columns) > 1:
-        panels[0][1].set_title(f"after the {phase_name(first.name)} phase", pad=18)
+        without = ", without random" if len(late) < len(found) - 1 else ""
+        panels[0][1].set_title(f"after the {phase_name(first.name)} phase{without}", pad=18)
         _name_phases(panels[0][1], max(runs, key=lambda run: len(run.record.phases)))
     looks = {"baseline": _look(first)} | {s.arms[0]: _look(s) for s in found[1:]}
     handles = [

@@ -16,7 +16,8 @@ from dsd.record import Record, read
 from dsd.suite import Suite
 
 ARMS = ("baseline", "dsd", "finetune", "llr", "random")  # every recipe's, in the tables' order
-FREE = ("path", "seed", "processes", "channels_last", "compile")  # settings that a mean may span
+# Settings that a mean may span; what stays includes the fingerprint of the data.
+FREE = ("path", "seed", "processes", "channels_last", "compile")
 
 
 class Spread(NamedTuple):
@@ -156,7 +157,7 @@ def groups(runs: Iterable[Run]) -> list[Group]:
     for run in runs:
         record = run.record
         settings = {key: value for key, value in record.settings.items() if key not in FREE}
-        key = json.dumps([_conditions(record), settings, record.corpus], sort_keys=True)
+        key = json.dumps([_conditions(record), settings], sort_keys=True)
         found.setdefault(key, []).append(run)
     together = [Group(tuple(members)) for members in found.values()]
     for group in together:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -24,7 +25,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
-from dsd import __version__, download
+from dsd import __version__, download, record
 from dsd.errors import UserError
 from dsd.progress import Reporter
 from dsd.recipe import Recipe, nearest, validate
@@ -55,7 +56,9 @@ Scale = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16 (autocast; weights stay float32).")]
-Workers = Annotated[int, typer.Option(help="Processes that load data, per training process.")]
+Workers = Annotated[
+    int, typer.Option(min=0, help="Processes that load data, per training process.")
+]
 
 
 @app.command("list")
@@ -79,7 +82,7 @@ def run(
     arm: Annotated[
         list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, help="Repeatable.")] = None,
     scale: Scale = "full",
     runs: Annotated[
         Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
@@ -143,12 +146,19 @@ def run(
     )
     stop = Stop(time_limit)
     stop.listen()
+    made = {
+        **record.made(accelerator.device, suite.root),
+        **asdict(options),
+        "processes": accelerator.num_processes,
+    }
+    records.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True, quiet=not accelerator.is_main_process)
     try:
         for number in seed or [0]:
             task = _task(suite, chosen, corpus, number, workers)
             one = Run(
                 recipe=chosen,
+                usual=suite.recipe(recipe, scale),
                 overrides=overrides,
                 seed=number,
                 task=task,
@@ -157,12 +167,14 @@ def run(
                 runs=runs,
                 records=records,
                 checkpoint_every_s=checkpoint_every,
-                root=suite.root,
+                made=made,
                 stop=stop,
                 reporter=Reporter(console),
             )
-            if log:
-                one.reporter = Reporter(console, one.folder / "tensorboard")
+            if log and accelerator.is_main_process:
+                label = record.label(chosen.name, scale, overrides)
+                scalars = runs / "tensorboard" / label / f"seed{number}"
+                one.reporter = Reporter(console, scalars)
             try:
                 for name in arms:
                     console.print(f"{chosen.name} {name} seed {number}", style="bold")
@@ -268,15 +280,22 @@ def main() -> NoReturn:
         for module in suite.command_modules() if suite else []:
             module.add_commands(app)
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        known = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
+        known = list(typer.main.get_group(app).commands)
         if words and words[0] not in known:
             _suite()
             raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
         app(prog_name="dsd")
     except UserError as error:
-        print(f"dsd: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; mend it, run again")
     sys.exit(0)
+
+
+def _fail(message: str) -> NoReturn:
+    if os.environ.get("RANK", "0") == "0":  # one line, however many processes
+        print(f"dsd: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _suite() -> Suite:
@@ -315,7 +334,7 @@ def _accelerator(device: str, precision: str, compile: bool) -> Accelerator:
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
     return Accelerator(
-        cpu=device == "cpu",
+        cpu=device == "cpu" or not torch.cuda.is_available(),
         mixed_precision="bf16" if precision == "bf16" else "no",
         dynamo_backend="inductor" if compile else None,
     )
@@ -326,3 +345,4 @@ def _deterministic(wanted: bool) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted, warn_only=True)
     torch.backends.cudnn.benchmark = not wanted
+    torch.backends.cudnn.allow_tf32 = False  # fp32 in the record means fp32

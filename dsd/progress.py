@@ -43,7 +43,7 @@ class Reporter:
             from torch.utils.tensorboard import SummaryWriter
 
             folder = self._tensorboard / where.replace("/", ".")
-            self._writer = SummaryWriter(str(folder), purge_step=done)
+            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]{task.description}"),

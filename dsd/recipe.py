@@ -156,12 +156,16 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys, see CONTRIBUTING.md")
     scales = raw.pop("scales", None) or {}
+    if not isinstance(scales, dict) or any(
+        not isinstance(s, dict | type(None)) for s in scales.values()
+    ):
+        raise UserError(f"{path}: scales: each scale is a mapping of the keys it changes")
     if scale != "full":
         if scale not in scales:
             raise UserError(
                 f"{path}: the recipe has no scale {scale!r}" + nearest(scale, ["full", *scales])
             )
-        raw = merge(raw, scales[scale])
+        raw = merge(raw, scales[scale] or {})
     for override in overrides:
         raw = merge(raw, parse_override(override))
     names = {"name": f"{path.parent.name}-{path.stem}", "corpus": path.parent.name, "scale": scale}

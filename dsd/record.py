@@ -54,7 +54,7 @@ class PhaseRecord(_Open):
     sign_changes: dict[str, int]  # layer -> against the phase's start
     returned: dict[str, Any]  # layer -> what became of the weights that the phase before had pruned
     test: dict[str, dict[str, float]]  # split -> figures
-    skipped: list[str]  # training examples that could not be used
+    skipped: list[str]  # examples of any split that could not be used
     made: dict[str, Any]  # when, where, how long
 
 
@@ -88,7 +88,7 @@ def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: in
     return ".".join([label(recipe, scale, overrides), arm, f"seed{seed}"])
 
 
-def label(recipe: str, scale: str, overrides: tuple[str, ...]) -> str:
+def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
     """Returns the name that a recipe, its scale and its changed settings have in file names."""
     scaled = recipe if scale == "full" else f"{recipe}.{scale}"
     text = "+".join([scaled, *sorted(overrides)])
@@ -173,7 +173,7 @@ def device_name(device: torch.device) -> str:
 
 
 def revision(root: Path) -> str:
-    """Returns the checkout's git revision, with "+changes" when tracked files differ from it."""
+    """Returns the checkout's git revision, with "+changes" when code or recipes differ from it."""
 
     def git(*words: str) -> str | None:
         try:
@@ -186,7 +186,7 @@ def revision(root: Path) -> str:
     if head is None:
         return "unknown"
     code = [":!results", ":!docs", ":!*.md"]
-    return head + ("+changes" if git("status", "--porcelain", "-uno", "--", ".", *code) else "")
+    return head + ("+changes" if git("status", "--porcelain", "--", ".", *code) else "")
 
 
 def finite(figures: dict[str, float], where: str) -> dict[str, float]:

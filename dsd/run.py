@@ -4,12 +4,13 @@ Folders mirror the tree, e.g. `runs/cifar10-resnet20/seed0/dense/sparse/redense`
 alike share those folders, so the dense phase is trained once per seed.
 """
 
+import hashlib
 import io
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Run:
     """One recipe and seed, with what all its arms share."""
 
     recipe: Recipe
+    usual: Recipe  # the same recipe and scale, without the overrides
     overrides: tuple[str, ...]
     seed: int
     task: Task
@@ -52,14 +54,13 @@ class Run:
     runs: Path  # where checkpoints live
     records: Path  # where records go
     checkpoint_every_s: float
-    root: Path  # the suite, for its revision
+    made: dict[str, Any]  # how this process makes numbers: command, revision, device ...
     stop: Stop
     reporter: Reporter
 
     @property
     def folder(self) -> Path:
-        label = record.label(self.recipe.name, self.recipe.scale, self.overrides)
-        return self.runs / label / f"seed{self.seed}"
+        return self.runs / record.label(self.recipe.name, self.recipe.scale) / f"seed{self.seed}"
 
     def arm(self, name: str) -> Path:
         """Trains what the arm still lacks and writes its record; returns the record's path.
@@ -67,6 +68,11 @@ class Run:
         Raises UserError on data, settings or losses that cannot be used, Stopped when stopped.
         """
         plan = self.recipe.plan(name)
+        if self.recipe.hand_on == "best_heldout" and not self.task.heldout:
+            raise UserError(
+                f"{self.recipe.name}: hand_on: best_heldout needs a held-out split; "
+                "set task.heldout, or hand_on: last"
+            )
         for depth in range(len(plan)):
             self._node(plan[: depth + 1])
         recipe = self.recipe
@@ -78,12 +84,26 @@ class Run:
         return path
 
     def node_folder(self, path: list[Node]) -> Path:
-        """Returns the folder of the last node of a path."""
-        return self.folder.joinpath(*(node.folder for node in path))
+        """Returns the folder of the last node of a path.
+
+        What the overrides do not touch is shared; a node that they change has a folder of its own.
+        """
+        folder = self.folder
+        for depth, node in enumerate(path, start=1):
+            settings = self._settings(self.recipe, path[:depth])
+            known = all(n.name in self.usual.phases for n in path[:depth])
+            as_usual = [
+                n.model_copy(update={"phase": self.usual.phases[n.name]})
+                for n in path[:depth]
+                if known
+            ]
+            changed = settings != self._settings(self.usual, as_usual)
+            folder /= node.folder + (f"-{_digest(settings)}" if changed else "")
+        return folder
 
     def _node(self, path: list[Node]) -> None:
         folder = self.node_folder(path)
-        settings = self._settings(path)
+        settings = self._settings(self.recipe, path)
         done = folder / "phase.json"
         if done.exists():
             _same_settings(json.loads(done.read_text())["settings"], settings, folder)
@@ -94,9 +114,8 @@ class Run:
         with checkpoint.lock(folder):
             _train_node(self, path, folder, settings)
 
-    def _settings(self, path: list[Node]) -> dict[str, Any]:
+    def _settings(self, recipe: Recipe, path: list[Node]) -> dict[str, Any]:
         """Returns all that decides a node's result; a checkpoint of anything else is refused."""
-        recipe = self.recipe
         return {
             "task": recipe.task,
             "optimizer": recipe.optimizer.model_dump(mode="json"),
@@ -114,7 +133,7 @@ class Run:
         }
 
     def _write_record(self, path: Path, arm_name: str, plan: list[Node]) -> None:
-        arm = self.recipe.arms[arm_name]
+        recipe, arm = self.recipe, self.recipe.arms[arm_name]
         phases, examples = [], {}
         for depth in range(len(plan)):
             folder = self.node_folder(plan[: depth + 1])
@@ -128,16 +147,16 @@ class Run:
         for phase in phases[1:]:
             phase.pop("parameters")
         content = {
-            "recipe": self.recipe.name,
-            "title": self.recipe.title,
+            "recipe": recipe.name,
+            "title": recipe.title,
             "corpus": self.task.corpus,
-            "table": self.recipe.table,
-            "column": self.recipe.column,
-            "scale": self.recipe.scale,
+            "table": recipe.table,
+            "column": recipe.column,
+            "scale": recipe.scale,
             "overrides": list(self.overrides),
             "arm": arm_name,
-            "source": arm.source,
-            "notes": [*self.recipe.notes, *([arm.note] if arm.note else [])],
+            "source": arm.source if recipe.scale == "full" and not self.overrides else "ours",
+            "notes": [*recipe.notes, *([arm.note] if arm.note else [])],
             "seed": self.seed,
             "metric": self.task.metric,
             "lower_is_better": self.task.lower_is_better,
@@ -153,6 +172,7 @@ class Run:
 def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, Any]) -> None:
     """Trains the last node of a path: from its checkpoint, from its parent, or from the start."""
     node, accelerator = path[-1], run.accelerator
+    accelerator.free_memory()  # it keeps every model it has prepared
     checkpoint.seed_all(run.seed, *(n.folder for n in path), accelerator.process_index)
     parts = _build(run, node)
     parent = _finished(run, path[:-1])
@@ -167,23 +187,30 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
         parts.net.load_state_dict(state["model"])
         parts.optimizer.load_state_dict(state["optimizer"])
         parts.sparsifier.load_state_dict(state["sparsifier"])
-        checkpoint.set_rng_state(state["rng"][accelerator.process_index])
         progress = Progress(**state["progress"])
-        progress.sums = {k: v.to(accelerator.device) for k, v in progress.sums.items()}
+        own = state["ranks"][accelerator.process_index]
+        checkpoint.set_rng_state(own["rng"])
+        progress.sums = {k: v.to(accelerator.device) for k, v in own["sums"].items()}
+        progress.examples = own["examples"]
 
+    if run.made not in progress.sessions:
+        progress.sessions.append(run.made)
     last_save = time.monotonic()
 
     def save(**more: Any) -> None:
         nonlocal last_save
-        progress.skipped = sorted({*progress.skipped, *run.task.skipped})
-        rng = gather_object([checkpoint.rng_state()])
+        skipped = gather_object([run.task.skipped])
+        progress.skipped = sorted(
+            {*progress.skipped, *(name for names in skipped for name in names)}
+        )
+        ranks = gather_object([_own_state(progress)])
         if accelerator.is_main_process:
             content = {
                 "settings": settings,
                 "model": parts.net.state_dict(),
                 "optimizer": parts.optimizer.state_dict(),
                 "sparsifier": parts.sparsifier.state_dict(),
-                "rng": rng,
+                "ranks": ranks,
                 "progress": vars(progress),
                 "stages": start_stages,
                 **more,
@@ -214,7 +241,7 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
             keep_best=keep_best,
         )
     except NotFinite as fault:
-        kept = checkpoint.load(folder) if accelerator.is_main_process else None
+        kept = checkpoint.load(folder)
         good = f"of step {kept['progress']['steps']}" if kept else "is the phase before's"
         raise UserError(
             f"{folder}: the loss is not finite at step {fault.step} of phase {node.name} "
@@ -223,6 +250,12 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
         ) from None
     save()
     _finish(run, path, folder, settings, parts, progress, parent, start_stages, save)
+
+
+def _own_state(progress: Progress) -> dict[str, Any]:
+    """Returns what each process has of its own: generators, and sums over its shards."""
+    sums = {name: value.cpu() for name, value in progress.sums.items()}
+    return {"rng": checkpoint.rng_state(), "sums": sums, "examples": progress.examples}
 
 
 def _build(run: Run, node: Node) -> Parts:
@@ -309,7 +342,7 @@ def _finish(
         handed_on = progress.best["epoch"]
     tests, examples = {}, {}
     for split in task.tests:
-        figures, results = parts.score(task, split, run.stop)
+        figures, results = parts.score(task, split)
         tests[split] = record.finite(figures, f"{folder}: {split}")
         examples.update({f"{split}/{name}": values for name, values in results.items()})
         run.reporter.note(f"{node.name}: {split} " + _figures(figures))
@@ -320,6 +353,7 @@ def _finish(
         name = "sparse-trained"
     elif start_stages:
         name = "re-dense"
+    save(half_widths=widths)
     came_back: dict[str, Any] = {}
     if parent and parent["sparsifier"]["masks"] and not sparsifier.active:
         before_pruning = _finished(run, path[:-2])
@@ -345,14 +379,12 @@ def _finish(
         "skipped": progress.skipped,
         "parameters": sum(p.numel() for p in parts.net.parameters()),
         "made": {
-            **record.made(parts.accelerator.device, run.root),
-            **asdict(run.options),
-            "processes": parts.accelerator.num_processes,
+            **progress.sessions[-1],
             "train_seconds": round(progress.seconds, 1),
+            "earlier_sessions": progress.sessions[:-1],
         },
         "settings": settings,
     }
-    save(half_widths=widths)
     if run.accelerator.is_main_process:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **examples)
@@ -374,6 +406,10 @@ def _same_settings(old: dict[str, Any], new: dict[str, Any], folder: Path) -> No
             f"{folder}: made with other settings ({fault}); move the folder away to train again, "
             "or give --runs another folder"
         )
+
+
+def _digest(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _difference(old: Any, new: Any, key: str) -> str:

@@ -1,5 +1,6 @@
 """Stopping cleanly: on SIGTERM, on Ctrl-C, and when the time is up."""
 
+import os
 import signal
 import time
 from types import FrameType
@@ -16,10 +17,14 @@ class Stop:
 
     def __init__(self, limit_minutes: float | None = None) -> None:
         self.reason = ""
-        self._deadline = time.monotonic() + 60 * limit_minutes if limit_minutes else None
+        self._caught_at = 0.0
+        self._deadline = None if limit_minutes is None else time.monotonic() + 60 * limit_minutes
 
     def listen(self) -> None:
-        """Catches SIGTERM and SIGINT; a second one of the same kind ends the process at once."""
+        """Catches SIGTERM and SIGINT; one that comes two seconds later ends the process at once.
+
+        Launchers send the same signal twice in a row: from the scheduler and from its agent.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
 
@@ -30,5 +35,8 @@ class Stop:
         return bool(self.reason)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.reason and time.monotonic() - self._caught_at > 2:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._caught_at = self._caught_at or time.monotonic()
         self.reason = f"{signal.Signals(number).name} received"
-        signal.signal(number, signal.SIG_DFL)

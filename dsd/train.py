@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dsd.recipe import Phase
+from dsd.record import finite
 from dsd.score import score
 from dsd.sparsifier import Sparsifier
 from dsd.stop import Stop, Stopped
@@ -43,6 +44,7 @@ class Progress:
     best: dict[str, Any] | None = None  # with hand_on: best_heldout
     seconds: float = 0.0  # trained so far
     skipped: list[str] = field(default_factory=list)  # examples that could not be used
+    sessions: list[dict[str, Any]] = field(default_factory=list)  # how each part of it was made
 
 
 @dataclass
@@ -61,9 +63,12 @@ class Parts:
         return self.accelerator.process_index, self.accelerator.num_processes
 
     def score(
-        self, task: Task, split: str, stop: Stop
+        self, task: Task, split: str, stop: Stop | None = None
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Scores the plain network as it is now."""
+        """Scores the plain network as it is now; pass no `stop` where stopping saves nothing."""
+        if self.accelerator.num_processes > 1:  # BatchNorm's running figures differ by process
+            for buffer in self.net.buffers():
+                torch.distributed.broadcast(buffer, 0)
         return score(
             task, self.net, self.accelerator, split, channels_last=self.channels_last, stop=stop
         )
@@ -130,7 +135,7 @@ def _train_epoch(
             group["lr"] = rate
         optimizer.zero_grad()
         loss, examples, sums = task.loss(parts.model, to_device(batch, device, parts.channels_last))
-        accelerator.backward(loss)
+        accelerator.backward(loss * _share(accelerator, examples))
         optimizer.step()
 
         progress.steps += 1
@@ -178,10 +183,11 @@ def _finish_epoch(
     }
     if task.heldout:
         try:
-            row["heldout"], _ = parts.score(task, task.heldout, hooks.stop)
+            figures, _ = parts.score(task, task.heldout, hooks.stop)
         except Stopped:
             hooks.save()
             raise
+        row["heldout"] = finite(figures, f"epoch {row['epoch']:g}, {task.heldout}")
         if keep_best:
             _keep_best(task, parts, progress, row)
     progress.epochs.append(row)
@@ -200,6 +206,14 @@ def _keep_best(task: Task, parts: Parts, progress: Progress, row: dict[str, Any]
             "model": copy.deepcopy(parts.net.state_dict()),
             "optimizer": copy.deepcopy(parts.optimizer.state_dict()),
         }
+
+
+def _share(accelerator: Accelerator, examples: int) -> float:
+    """Returns what makes the mean of the processes' gradients the whole batch's, shards uneven."""
+    if accelerator.num_processes == 1:
+        return 1.0
+    count = torch.tensor(float(examples), device=accelerator.device)
+    return examples * accelerator.num_processes / accelerator.reduce(count, "sum").item()
 
 
 def _agree(accelerator: Accelerator, *flags: bool) -> list[bool]:

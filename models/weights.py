@@ -103,7 +103,8 @@ def _existing(source: str) -> Path:
     path = Path(source).expanduser()
     if not path.is_file():
         raise UserError(
-            f"{source}: no such file; give one, or a name such as torchvision:IMAGENET1K_V1"
+            f"{source}: no such file; give one (a recipe's is looked up in the folder WEIGHTS=), "
+            "or a name such as torchvision:IMAGENET1K_V1"
         )
     return path
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -111,9 +112,12 @@ class ImageTask:
         labels = batch["labels"]
         outputs = model(batch["images"])
         logits, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
-        mean = F.cross_entropy(logits, labels)
+        total = F.cross_entropy(logits, labels, reduction="sum")
         for head in heads:
-            mean = mean + self._settings.aux_weight * F.cross_entropy(head, labels)
+            total = total + self._settings.aux_weight * F.cross_entropy(
+                head, labels, reduction="sum"
+            )
+        mean = total / max(len(labels), 1)  # a process may have no part in a short last batch
         wrong = (logits.detach().argmax(1) != labels).sum()
         return Loss(mean, len(labels), {"top1_error_pct": 100 * wrong})
 
@@ -126,11 +130,13 @@ class ImageTask:
         labels = batch["labels"]
         logits = model(batch["images"]).float()
         own = logits.gather(1, labels[:, None])
+        earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
+        ahead = (logits > own) | ((logits == own) & earlier)  # ties as argmax decides them
         return {
             "index": batch["index"],
             "label": labels,
             "prediction": logits.argmax(1),
-            "rank": (logits > own).sum(1),
+            "rank": ahead.sum(1),
             "loss": F.cross_entropy(logits, labels, reduction="none"),
         }
 

@@ -87,6 +87,15 @@ def test_the_picture_draws_the_points_and_the_borders(paths):
     assert [text.get_text() for text in legend.get_texts()] == ["baseline", "dsd", "llr"]
 
 
+def test_the_random_arm_does_not_flatten_the_others_on_the_right(house, paths):
+    random = house.run("random", 0, 41.5, 90, 70, logs=(DENSE, [row(1.25, 88)], [row(1.0, 69)]))
+    found = runs([*paths, random])
+    whole, after, *_ = curves.picture(found, segments(found)).axes
+    assert whole.get_ylim()[1] > 88
+    assert after.get_ylim()[1] < 50
+    assert "without random" in after.get_title()
+
+
 def test_files_are_the_same_bytes_each_time(paths, tmp_path):
     first = curves.draw(paths, tmp_path / "one")
     again = curves.draw(paths[::-1], tmp_path / "two")

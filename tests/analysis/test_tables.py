@@ -9,7 +9,7 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
-from analysis import conditions, paper, tables
+from analysis import conditions, tables
 from analysis.commands import add_commands
 from analysis.grid import Grid, mean_sd, signed
 from analysis.records import Gain, Spread, groups, read_all, spread
@@ -166,7 +166,7 @@ def test_a_run_whose_recipe_is_gone_stands_apart(house):
 
 def test_two_corpora_and_two_precisions_never_share_a_mean(house, rewrite):
     house.run("dsd", 0, 20.0)
-    house.run("dsd", 1, 30.0, notes=["CIFAR-10 re-encoded as JPEG"])
+    house.run("dsd", 1, 30.0, fingerprint="2")
     bf16 = house.run("dsd", 2, 40.0)
     (settings,) = (run.record.settings for run in read_all(house.runs) if run.path == bf16)
     rewrite(bf16, settings={**settings, "precision": "bf16"})
@@ -176,6 +176,14 @@ def test_two_corpora_and_two_precisions_never_share_a_mean(house, rewrite):
         (1, 30.0),
         (2, 40.0),
     ]
+
+
+def test_seeds_of_the_same_data_share_a_mean_however_it_was_described(house):
+    house.run("dsd", 0, 20.0, scale="short", notes=["CIFAR-10 as JPEG"])
+    house.run("dsd", 1, 30.0, scale="short", notes=["CIFAR-10 re-encoded as JPEG"])
+    (group,) = groups(read_all(house.runs))
+    assert group.notes[0] == "CIFAR-10 as JPEG"
+    assert "CIFAR-10 re-encoded as JPEG" in group.notes
 
 
 def test_the_same_run_twice_is_refused(house):
@@ -257,64 +265,10 @@ def test_several_test_sets_have_a_row_each(house):
     assert cells(text, "dsd, wsj93")[1] == "30.00 (n 1)"
 
 
-PAPER = ROOT / "results" / "paper"
-
-
-@pytest.mark.parametrize(
-    ("table", "column", "metric"),
-    [
-        ("appendix_cifar10_resnet20", None, "top1_error_pct"),
-        ("table2_googlenet", None, "top1_error_pct"),
-        ("table2_googlenet", None, "top5_error_pct"),
-        ("table3_vgg16", None, "top1_error_pct"),
-        ("table4_resnet", "resnet18", "top1_error_pct"),
-        ("table4_resnet", "resnet50", "top5_error_pct"),
-        ("table5_neuraltalk", None, "bleu4"),
-    ],
-)
-def test_gains_from_the_papers_figures_are_the_gains_it_states(table, column, metric):
-    found, figures = paper.figures(PAPER, table, column, metric)
-    assert found == metric
-    with (PAPER / f"{table}.csv").open() as file:
-        rows = {row["row"]: row for row in csv.DictReader(file)}
-    name = next(n for n in rows["dsd"] if n.endswith(metric) and n.startswith(column or ""))
-    gain = paper.gain(figures["baseline"].value, figures["dsd"].value, metric)
-    assert gain == pytest.approx(float(rows["improve_abs"][name]), abs=0.011)
-
-
-def test_the_model_zoo_has_a_row_a_network():
-    metric, figures = paper.figures(PAPER, "model_zoo", "AlexNet")
-    assert metric == "top1_error_pct"
-    assert {arm: figure.value for arm, figure in figures.items()} == {
-        "baseline": 42.78,
-        "dsd": 41.48,
-    }
-    with pytest.raises(UserError, match=r"model_zoo\.csv: no network 'AlexNt'"):
-        paper.figures(PAPER, "model_zoo", "AlexNt")
-
-
-def test_unverified_figures_are_known_as_such():
-    _, cifar = paper.figures(PAPER, "appendix_cifar10_resnet20", None)
-    assert [(arm, f.seen, f.sd_seen) for arm, f in cifar.items()] == [
-        ("baseline", True, True),
-        ("dsd", True, False),
-        ("finetune", False, False),
-    ]
-    _, vgg = paper.figures(PAPER, "table3_vgg16", None)
-    assert not vgg["llr"].seen
-
-
 def test_an_unverified_figure_and_its_gain_carry_the_mark(house):
     path = house.suite.root / "results" / "paper" / "table4_resnet.csv"
     path.write_text(path.read_text().replace(",45,1e-3,seen", ",45,1e-3,unverified"))
     assert paper_row(house)[2:5] == ["30.43", "29.17†", "+1.26† (+4.1 %)"]
-
-
-def test_a_table_or_column_that_is_not_there_names_the_file():
-    with pytest.raises(UserError, match=r"nothing\.csv: missing"):
-        paper.figures(PAPER, "nothing", None)
-    with pytest.raises(UserError, match=r"table4_resnet\.csv: no column .*resnet34"):
-        paper.figures(PAPER, "table4_resnet", "resnet34")
 
 
 def test_every_generated_file_can_go_stale(house):

@@ -19,8 +19,9 @@ def records(suite: Path) -> dict[str, dict]:
     return {p.stem: json.loads(p.read_text()) for p in (suite / "runs" / "records").glob("*.json")}
 
 
-def final_weights(suite: Path, label: str, *folders: str) -> dict[str, torch.Tensor]:
-    state = checkpoint.load((suite / "runs" / label / "seed0").joinpath(*folders))
+def final_weights(suite: Path) -> dict[str, torch.Tensor]:
+    (folder,) = suite.glob("runs/points-mlp.mini/seed0/dense*/sparse*/redense*")
+    state = checkpoint.load(folder)
     assert state is not None
     return state["model"]
 
@@ -91,7 +92,7 @@ def test_every_arm_and_two_seeds_in_one_command_with_scalars(dsd, own_suite):
     assert command.startswith("dsd run points-mlp --scale mini --arm all")
     assert done.stderr.count("dense: 3 epochs at lr 0.1") == 2  # once a seed
     assert "sparsity 50%, mask random" in done.stderr
-    assert list(own_suite.glob("runs/points-mlp.mini/seed0/tensorboard/*/events.*"))
+    assert list(own_suite.glob("runs/tensorboard/points-mlp.mini/seed0/*/events.*"))
 
 
 def start(own_suite: Path, *words: str) -> subprocess.Popen[str]:
@@ -107,7 +108,6 @@ def start(own_suite: Path, *words: str) -> subprocess.Popen[str]:
 def test_sigterm_stops_with_a_checkpoint_and_the_command_goes_on(dsd, own_suite):
     many = "phases.dense.epochs=400"
     process = start(own_suite, "--arm", "baseline", many)
-    folder = own_suite / "runs" / "points-mlp.mini+phases.dense.epochs=400" / "seed0" / "dense"
     assert process.stderr is not None
     for line in process.stderr:
         if "epoch 3/400" in line:
@@ -116,6 +116,7 @@ def test_sigterm_stops_with_a_checkpoint_and_the_command_goes_on(dsd, own_suite)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 75
     assert "stopped: SIGTERM received" in rest
+    (folder,) = own_suite.glob("runs/points-mlp.mini/seed0/dense-*")
     state = checkpoint.load(folder)
     assert state is not None
     assert 24 <= state["progress"]["steps"] < 3200
@@ -146,15 +147,13 @@ def test_the_time_limit_stops_with_a_checkpoint(dsd, own_suite):
     done = dsd("run", "points-mlp", "--scale", "mini", *words, cwd=own_suite)
     assert done.returncode == 75
     assert "stopped: the time limit is reached" in done.stderr
-    assert list(own_suite.glob("runs/*/seed0/dense/checkpoint.json"))
+    assert list(own_suite.glob("runs/points-mlp.mini/seed0/dense-*/checkpoint.json"))
 
 
 def test_torchrun_trains_as_one_process_does(dsd, own_suite):
     words = ["run", "points-mlp", "--scale", "mini", "--device", "cpu", "task.dropout=0"]
     assert dsd(*words, cwd=own_suite).returncode == 0
-    label = "points-mlp.mini+task.dropout=0"
-    path = ("dense", "sparse", "redense")
-    alone = final_weights(own_suite, label, *path)
+    alone = final_weights(own_suite)
     (expected,) = records(own_suite).values()
     (own_suite / "runs").rename(own_suite / "away")
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
@@ -166,7 +165,7 @@ def test_torchrun_trains_as_one_process_does(dsd, own_suite):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    for name, value in final_weights(own_suite, label, *path).items():
+    for name, value in final_weights(own_suite).items():
         torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5)
     (record,) = records(own_suite).values()
     assert record["made"]["processes"] == 2

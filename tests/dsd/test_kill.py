@@ -71,9 +71,8 @@ def result(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     record = json.loads(path.read_text())
     for part in (record, *record["phases"]):
         part.pop("made")
-    plan = Suite(ROOT).recipe("cifar10-resnet20", "mini").plan("dsd")
-    (seed,) = folder.glob("cifar10-resnet20.mini*/seed0")
-    state = checkpoint.load(seed.joinpath(*(node.folder for node in plan)))
+    (last,) = folder.glob("cifar10-resnet20.mini/seed0/dense*/sparse*/redense*")
+    state = checkpoint.load(last)
     assert state is not None
     return record, state["model"]
 

@@ -24,6 +24,7 @@ def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = No
     task = module.task(module.Settings(**recipe.task), suite, seed, 0)
     return Run(
         recipe=recipe,
+        usual=found.recipe("points-mlp", "mini"),
         overrides=overrides,
         seed=seed,
         task=task,
@@ -32,7 +33,7 @@ def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = No
         runs=suite / "runs",
         records=suite / "records",
         checkpoint_every_s=0,
-        root=suite,
+        made=record.made(torch.device("cpu"), suite),
         stop=stop or Stop(),
         reporter=Reporter(Console(quiet=True)),
     )
@@ -103,6 +104,25 @@ def test_arms_share_the_dense_phase_and_nothing_is_trained_twice(own_suite, monk
     assert {f: f.stat().st_mtime_ns for f in before} == before
     monkeypatch.setattr("dsd.run.train_phase", lambda *a, **k: pytest.fail("trained again"))
     run.arm("dsd")
+
+
+def test_changed_settings_share_the_phases_that_they_do_not_change(own_suite):
+    usual = make_run(own_suite)
+    usual.arm("dsd")
+    changed = make_run(own_suite, "phases.sparse.sparsity=0.75")
+    done = record.read(changed.arm("dsd"))
+    folders = [
+        run.node_folder(run.recipe.plan("dsd")[:depth])
+        for run in (usual, changed)
+        for depth in (1, 2)
+    ]
+    assert folders[0] == folders[2]
+    assert folders[1] != folders[3]
+    assert int((weights(changed, "dsd", 2)["3.weight"] == 0).sum()) == 768
+    assert int((weights(usual, "dsd", 2)["3.weight"] == 0).sum()) == 512
+    assert done.overrides == ["phases.sparse.sparsity=0.75"]
+    other = make_run(own_suite, "task.width=16")
+    assert other.node_folder(other.recipe.plan("baseline")) != folders[0]
 
 
 def test_controls_differ_in_the_mask_alone(own_suite):
@@ -191,7 +211,7 @@ def test_a_loss_that_is_not_finite_names_step_and_checkpoint(own_suite):
 def test_other_settings_are_refused_by_name(own_suite):
     make_run(own_suite).arm("baseline")
     run = make_run(own_suite)
-    run.recipe = run.recipe.model_copy(update={"momentum": "keep"})
+    run.recipe = run.usual = run.recipe.model_copy(update={"momentum": "keep"})
     with pytest.raises(UserError, match=r"other settings .momentum: 'pruned' then, 'keep' now"):
         run.arm("baseline")
 

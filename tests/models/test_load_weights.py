@@ -116,7 +116,7 @@ class TestErrors:
         return message
 
     def test_missing_file(self, tmp_path):
-        assert "no such file; give one, or" in self.refused(tmp_path / "w.pt")
+        assert "no such file; give one" in self.refused(tmp_path / "w.pt")
         assert "no such file" in self.refused(tmp_path)
 
     def test_unknown_suffix(self, tmp_path):

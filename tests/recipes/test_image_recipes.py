@@ -94,10 +94,10 @@ def test_a_task_counts_what_it_scores(name, miniatures):
 
 def test_weights_of_other_pixels_are_refused(miniatures):
     task = mini_task("imagenette-squeezenet", miniatures)
-    with pytest.raises(UserError, match="add task.preprocessing=torchvision"):
+    with pytest.raises(UserError, match=r"add task\.preprocessing=torchvision"):
         task.model("torchvision:IMAGENET1K_V1")
     task = mini_task("imagenet-resnet18", miniatures)
-    with pytest.raises(UserError, match="add task.preprocessing=caffe"):
+    with pytest.raises(UserError, match=r"add task\.preprocessing=caffe"):
         task.model("resnet18.npz")
 
 
@@ -149,7 +149,7 @@ def test_a_mini_run_and_eval_of_its_weights_agree(dsd, tmp_path):
     (path,) = (tmp_path / "records").glob("*.json")
     record = json.loads(path.read_text())
     assert any("miniature" in note for note in record["corpus"]["notes"])
-    (weights,) = tmp_path.glob("cifar10-resnet20.mini*/seed0/dense/checkpoint-*.pt")
+    (weights,) = tmp_path.glob("cifar10-resnet20.mini/seed0/dense*/checkpoint-*.pt")
     done = dsd("eval", *words, "--weights", str(weights), small)
     assert done.returncode == 0, done.stderr
     assert f"test top1_error_pct {record['final']['test']['top1_error_pct']:.2f}" in done.stdout

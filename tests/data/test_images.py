@@ -1,0 +1,100 @@
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data import cifar10, imagenet
+from data.images import CorruptImage, ImageSet, hold_out, read_image
+from dsd.errors import UserError
+
+
+def labelled(labels) -> ImageSet:
+    labels = np.asarray(labels, dtype=np.int64)
+    files = tuple(f"train/c/{i}.png" for i in range(len(labels)))
+    return ImageSet("set/train", ("a", "b", "c"), labels, files=files)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=40, max_size=120), st.integers(0, 12))
+def test_held_out_part_is_disjoint_complete_and_balanced(labels, n):
+    images = labelled(labels)
+    if min(np.bincount(images.labels, minlength=3)) <= (n + 2) // 3:
+        return
+    rest, held = hold_out(images, n)
+    assert len(held) == n
+    assert sorted(rest.files + held.files) == sorted(images.files)
+    counts = np.bincount(held.labels, minlength=3)
+    assert counts.max() - counts.min() <= 1
+    place = {file: i for i, file in enumerate(images.files)}
+    for part in (rest, held):
+        assert [place[file] for file in part.files] == sorted(place[file] for file in part.files)
+        assert part.labels.tolist() == [labels[place[file]] for file in part.files]
+    again = hold_out(images, n)
+    assert again[1].files == held.files
+
+
+def test_held_out_part_is_no_mere_prefix():
+    _, held = hold_out(labelled([0] * 100 + [1] * 100 + [2] * 100), 30)
+    assert held.files != labelled(range(300)).files[:30]
+    assert int(held.files[9].split("/")[-1][:-4]) > 30
+
+
+def test_too_large_a_held_out_part_is_refused():
+    with pytest.raises(UserError, match="cannot hold out 9 images, class b has only 3"):
+        hold_out(labelled([0] * 50 + [1] * 3 + [2] * 50), 9)
+
+
+def test_fingerprint_knows_the_content_and_not_the_place(mini, tmp_path):
+    shutil.copytree(mini / "imagenet", tmp_path / "elsewhere")
+    images = imagenet.load(mini / "imagenet", "test")
+    first = images.fingerprint()
+    moved = imagenet.load(tmp_path / "elsewhere", "test")
+    assert moved.fingerprint() == first
+    assert len(first) == 64
+    assert images.subset(range(159), "less").fingerprint() != first
+    file = tmp_path / "elsewhere" / moved.files[5]
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert moved.fingerprint() != first
+    file.write_bytes(file.read_bytes()[:-1])
+    assert moved.fingerprint() == first
+    file.rename(file.with_name("other.JPEG"))
+    assert imagenet.load(tmp_path / "elsewhere", "test").fingerprint() != first
+
+
+def test_fingerprint_of_pixels_knows_every_bit_and_label(mini):
+    images = cifar10.load(mini / "cifar10", "test")
+    first = images.fingerprint()
+    assert cifar10.load(mini / "cifar10", "test").fingerprint() == first
+    assert cifar10.load(mini / "cifar10", "train").fingerprint() != first
+    images.pixels[499, 31, 31, 2] ^= 1
+    assert images.fingerprint() != first
+    images.pixels[499, 31, 31, 2] ^= 1
+    images.labels[7] ^= 1
+    assert images.fingerprint() != first
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_every_kind_of_image_is_read_as_rgb(tmp_path, mode):
+    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
+    Image.new(mode, (4, 3)).save(path)
+    image = read_image(path)
+    assert (image.mode, image.size) == ("RGB", (4, 3))
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_file_that_is_no_picture_is_named(tmp_path, content):
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(CorruptImage) as caught:
+        read_image(path)
+    assert str(caught.value).startswith(f"{path}: corrupt image")
+    assert "\n" not in str(caught.value)
+
+
+def test_file_that_cannot_be_read_is_not_called_corrupt(tmp_path):
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        read_image(tmp_path / "none.png")
+    assert not isinstance(caught.value, CorruptImage)

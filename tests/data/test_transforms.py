@@ -1,0 +1,177 @@
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.v2.functional as TF
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.models import ResNet18_Weights
+
+from data import transforms
+from data.transforms import Cifar, preprocessing, random_box
+from dsd.errors import UserError
+
+NAMES = ["fb_resnet", "torchvision", "caffe"]
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(80, 60), (50, 90), (400, 300)])
+def test_shapes_types_and_repeatability(name, size):
+    prepare = preprocessing(name, crop=48, resize=64)
+    image = noise(*size)
+    for _ in range(2):
+        out = prepare.evaluate(image)
+        assert out.shape == (3, 48, 48)
+        assert out.dtype == np.float32
+        assert np.array_equal(out, prepare.evaluate(image))
+    first, second, other = (prepare.train(image, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first.shape == (3, 48, 48)
+    assert first.dtype == np.float32
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("size", [(320, 240), (200, 333), (256, 256)])
+def test_torchvision_evaluation_equals_torchvisions_own(size):
+    image = noise(*size)
+    own = ResNet18_Weights.IMAGENET1K_V1.transforms()(image)
+    ours = torch.from_numpy(preprocessing("torchvision").evaluate(image))
+    assert torch.allclose(ours, own, atol=1e-5)
+
+
+def test_fb_resnet_evaluation_is_the_bicubic_centre():
+    image = noise(320, 240)
+    short = TF.resize(image, [256], TF.InterpolationMode.BICUBIC)
+    pixels = TF.to_dtype(TF.to_image(TF.center_crop(short, [224])), scale=True)
+    own = TF.normalize(pixels, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    ours = torch.from_numpy(preprocessing("fb_resnet").evaluate(image))
+    assert torch.allclose(ours, own, atol=1e-5)
+
+
+def test_caffe_is_bgr_less_the_mean():
+    image = Image.new("RGB", (300, 200), (10, 20, 30))
+    out = preprocessing("caffe").evaluate(image)
+    assert out.shape == (3, 224, 224)
+    assert out[:, 0, 0].tolist() == [30 - 104, 20 - 117, 10 - 123]
+    assert np.ptp(out, axis=(1, 2)).tolist() == [0, 0, 0]
+
+
+def test_caffe_squashes_and_crops_227_in_the_middle():
+    image = noise(300, 200)
+    squashed = np.asarray(image.resize((256, 256), Image.Resampling.BILINEAR), dtype=np.float32)
+    middle = squashed[14 : 14 + 227, 14 : 14 + 227, ::-1] - np.float32([104, 117, 123])
+    ours = preprocessing("caffe", crop=227).evaluate(image)
+    assert np.array_equal(ours, middle.transpose(2, 0, 1))
+
+
+def test_caffe_training_is_a_crop_of_the_squashed_image_or_its_mirror():
+    image = noise(20, 30)
+    prepare = preprocessing("caffe", crop=5, resize=8)
+    squashed = np.asarray(image.resize((8, 8), Image.Resampling.BILINEAR), dtype=np.float32)
+    whole = (squashed[:, :, ::-1] - np.float32([104, 117, 123])).transpose(2, 0, 1)
+    possible = {
+        crop[:, :, ::step].tobytes()
+        for top in range(4)
+        for left in range(4)
+        for crop in [whole[:, top : top + 5, left : left + 5]]
+        for step in (1, -1)
+    }
+    seen = {prepare.train(image, np.random.default_rng(seed)).tobytes() for seed in range(400)}
+    assert len(seen) == len(seen & possible) == len(possible) == 32
+
+
+def test_fb_resnet_jitter_bounds_and_lighting_direction():
+    grey = np.full((3, 8, 8), 0.5, np.float32)
+    for seed in range(50):
+        out = transforms.jitter(grey, np.random.default_rng(seed), 0.4)
+        # On one grey tone only brightness acts.
+        assert 0.5 * 0.6 - 1e-6 <= out.min() <= out.max() <= 0.5 * 1.4 + 1e-6
+    shifts = np.stack(
+        [transforms.lighting(grey, np.random.default_rng(i), 0.1)[:, 0, 0] for i in range(4000)]
+    )
+    covariance = np.cov(shifts.T)
+    vectors, values = transforms.PCA_VECTORS, transforms.PCA_VALUES
+    expected = vectors @ np.diag((0.1 * values) ** 2) @ vectors.T
+    assert np.allclose(covariance, expected, atol=0.05 * expected.max())
+
+
+def test_jitter_in_any_order_keeps_its_parts():
+    pixels = np.random.default_rng(0).random((3, 6, 6), dtype=np.float32)
+    luma = np.tensordot(transforms.LUMA, pixels, 1)
+
+    class Fixed:
+        def __init__(self, first):
+            self.first = first
+
+        def permutation(self, n):
+            return [self.first]
+
+        def uniform(self, low, high):
+            return 0.3
+
+    brightness, contrast, saturation = (transforms.jitter(pixels, Fixed(k), 0.4) for k in range(3))
+    assert np.allclose(brightness, 1.3 * pixels, atol=1e-6)
+    assert np.allclose(contrast, 1.3 * pixels - 0.3 * luma.mean(), atol=1e-6)
+    assert np.allclose(saturation, 1.3 * pixels - 0.3 * luma, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 2**32))
+def test_random_box_lies_inside_and_has_the_stated_area(width, height, seed):
+    box = random_box((width, height), np.random.default_rng(seed))
+    if box is None:
+        return
+    left, top, right, bottom = box
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    if min(width, height) > 100:
+        area = (right - left) * (bottom - top) / (width * height)
+        aspect = (right - left) / (bottom - top)
+        assert 0.07 < area <= 1
+        assert 0.7 < aspect < 1.4
+
+
+def test_random_box_uses_both_orientations_and_all_areas():
+    boxes = [random_box((500, 500), np.random.default_rng(seed)) for seed in range(500)]
+    sides = np.array([(box[2] - box[0], box[3] - box[1]) for box in boxes if box])
+    areas = sides.prod(1) / 250_000
+    wide = (sides[:, 0] > sides[:, 1]).mean()
+    assert areas.min() < 0.12
+    assert areas.max() > 0.9
+    assert 0.4 < wide < 0.6
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 8), st.integers(0, 8), st.booleans())
+def test_cifar_crop_is_a_crop_of_the_padded_image(top, left, mirror):
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    cifar = Cifar()
+    draws = torch.tensor([[top, left, int(mirror)], [4, 4, 0]])
+    out = cifar.train(pixels, draws)
+    mean, std = torch.tensor([125.3, 123.0, 113.9]), torch.tensor([63.0, 62.1, 66.7])
+    normal = ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
+    assert torch.allclose(out[1], normal[1], atol=1e-6)
+    padded = torch.nn.functional.pad(normal[0], (4, 4, 4, 4))
+    expected = padded[:, top : top + 32, left : left + 32]
+    assert torch.allclose(out[0], expected.flip(2) if mirror else expected, atol=1e-6)
+    assert torch.allclose(cifar.evaluate(pixels), normal, atol=1e-6)
+
+
+def test_cifar_draws_cover_all_corners_and_both_mirrors():
+    draws = Cifar().draws(5000, torch.Generator().manual_seed(0))
+    assert draws[:, :2].unique(dim=0).tolist() == [[y, x] for y in range(9) for x in range(9)]
+    assert 0.45 < draws[:, 2].float().mean() < 0.55
+
+
+def test_wrong_names_and_sizes():
+    with pytest.raises(UserError, match="known: fb_resnet, torchvision, caffe, cifar"):
+        preprocessing("resnet")
+    with pytest.raises(UserError, match="crop 227 is larger than resize 200"):
+        preprocessing("caffe", crop=227, resize=200)
+    with pytest.raises(UserError, match="no crop"):
+        preprocessing("cifar", crop=24)
