@@ -4,7 +4,10 @@ The order of an epoch depends on (seed, epoch); what is done to image i depends 
 Neither depends on the number of workers or processes, nor on the global random generators.
 """
 
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,9 +167,19 @@ def _as_it_is(item: Any) -> Any:
 
 
 def _outlive_signals(worker: int) -> None:
-    """Leaves Ctrl-C and SIGTERM, which reach every process of a job, to the main process.
+    """Leaves Ctrl-C and SIGTERM to the main process, which goes on to its checkpoint.
 
-    It goes on to its checkpoint; torch ends a worker whose main process is gone.
+    Both reach every process of a job; a worker heeds a SIGTERM of its main process alone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_heed_parent, daemon=True).start()
+
+
+def _heed_parent() -> None:
+    """Ends the worker on its parent's SIGTERM: ignored, the parent would wait for it for ever."""
+    if sys.platform == "linux":
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
