@@ -156,7 +156,7 @@ def test_torchrun_trains_as_one_process_does(dsd, own_suite):
     alone = final_weights(own_suite)
     (expected,) = records(own_suite).values()
     (own_suite / "runs").rename(own_suite / "away")
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [sys.executable, *launch, "-m", "dsd", *words],
         cwd=own_suite,
