@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 class Optimizer(_Strict):
     """A torch optimizer and its settings; the learning rate belongs to the phase."""
 
-    name: Literal["sgd", "rmsprop", "adam", "adamw"]
+    name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     nesterov: bool | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -70,6 +70,7 @@ class Recipe(_Strict):
     momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
     hand_on: Literal["last", "best_heldout"] = "last"  # the weights a phase hands on
     optimizer: Optimizer
+    clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
     task: dict[str, Any]  # checked by the corpus's task.py
     phases: dict[str, Phase]
     arms: dict[str, Arm]

@@ -116,9 +116,11 @@ class Run:
 
     def _settings(self, recipe: Recipe, path: list[Node]) -> dict[str, Any]:
         """Returns all that decides a node's result; a checkpoint of anything else is refused."""
+        clip = {"clip_value": recipe.clip_value} if recipe.clip_value is not None else {}
         return {
             "task": recipe.task,
             "optimizer": recipe.optimizer.model_dump(mode="json"),
+            **clip,
             "exclude": list(recipe.exclude),
             "momentum": recipe.momentum,
             "hand_on": recipe.hand_on,
@@ -208,6 +210,7 @@ def _train_node(run: Run, path: list[Node], folder: Path, settings: dict[str, An
             content = {
                 "settings": settings,
                 "model": parts.net.state_dict(),
+                "assets": run.task.assets,
                 "optimizer": parts.optimizer.state_dict(),
                 "sparsifier": parts.sparsifier.state_dict(),
                 "ranks": ranks,
@@ -275,7 +278,15 @@ def _build(run: Run, node: Node) -> Parts:
     except ValueError as error:
         raise UserError(f"{recipe.name}: {error}") from None
     model = accelerator.prepare_model(net)
-    return Parts(accelerator, net, model, optimizer, sparsifier, run.options.channels_last)
+    return Parts(
+        accelerator,
+        net,
+        model,
+        optimizer,
+        sparsifier,
+        channels_last=run.options.channels_last,
+        clip_value=recipe.clip_value,
+    )
 
 
 def _finished(run: Run, path: list[Node]) -> dict[str, Any] | None:

@@ -35,7 +35,9 @@ class Task(Protocol):
     lower_is_better: bool
     unit: str  # what the progress bar counts, e.g. "images"
     corpus: dict[str, Any]  # goes into the record: name, fingerprint, counts, notes
+    assets: dict[str, Any]  # kept in every checkpoint: what a network needs beside its weights
     heldout: str | None  # split scored after every epoch; never the test set
+    choose_by: str  # the held-out figure that `hand_on: best_heldout` makes lowest
     tests: tuple[str, ...]  # splits scored at the end of every phase
     steps_per_epoch: int
 

@@ -57,6 +57,7 @@ class Parts:
     optimizer: torch.optim.Optimizer
     sparsifier: Sparsifier
     channels_last: bool = False
+    clip_value: float | None = None  # every entry of the gradient is kept within ± this
 
     @property
     def shard(self) -> tuple[int, int]:
@@ -136,6 +137,8 @@ def _train_epoch(
         optimizer.zero_grad()
         loss, examples, sums = task.loss(parts.model, to_device(batch, device, parts.channels_last))
         accelerator.backward(loss * _share(accelerator, examples))
+        if parts.clip_value is not None:
+            nn.utils.clip_grad_value_(parts.net.parameters(), parts.clip_value)
         optimizer.step()
 
         progress.steps += 1
@@ -197,9 +200,8 @@ def _finish_epoch(
 
 
 def _keep_best(task: Task, parts: Parts, progress: Progress, row: dict[str, Any]) -> None:
-    value = row["heldout"][task.metric]
-    sign = 1 if task.lower_is_better else -1
-    if progress.best is None or sign * value < sign * progress.best["value"]:
+    value = row["heldout"][task.choose_by]
+    if progress.best is None or value < progress.best["value"]:
         progress.best = {
             "value": value,
             "epoch": row["epoch"],

@@ -43,6 +43,7 @@ class ImageTask:
 
     metric = "top1_error_pct"
     lower_is_better = True
+    choose_by = "top1_error_pct"
     unit = "images"
     tests: tuple[str, ...] = ("test",)
 
@@ -68,6 +69,7 @@ class ImageTask:
             for split, images in sets.items()
         }
         self.heldout = "heldout" if settings.heldout else None
+        self.assets = {"classes": list(train.classes)}
         self.steps_per_epoch = self._loaders["train"].steps
         self.corpus: dict[str, Any] = {
             "name": train.name.partition("/")[0],

@@ -41,6 +41,7 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> "Points":
 class Points:
     metric = "error_pct"
     lower_is_better = True
+    choose_by = "error_pct"
     unit = "points"
     heldout = "heldout"
     tests = ("test",)
@@ -49,6 +50,7 @@ class Points:
     def __init__(self, settings: Settings, seed: int) -> None:
         self._settings, self._seed = settings, seed
         self.skipped: list[str] = []
+        self.assets = {"classes": ["apart", "together"]}
         self.corpus = {"name": "points", "fingerprint": "1", "notes": ["drawn points"]}
         self._points = {}
         for number, (split, size) in enumerate(SIZES.items()):
