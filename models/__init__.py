@@ -20,6 +20,8 @@ NETWORKS = {  # name: its file
     "resnet18": "resnet",
     "resnet50": "resnet",
     "resnet20": "resnet",
+    "neuraltalk": "neuraltalk",
+    "efficientnet_lite0": "efficientnet_lite",
 }
 
 
