@@ -1,0 +1,89 @@
+"""The commands on photographs and captions: `dsd features`, `dsd caption`, `dsd score`.
+
+Every `dsd` call imports this file, so networks and data are imported when a command runs.
+"""
+
+import os
+from pathlib import Path
+from textwrap import indent
+from typing import Annotated
+
+import typer
+
+from dsd.errors import UserError
+from recipes import scoring
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file to the `dsd` command."""
+    app.command()(features)
+    app.command()(caption)
+    app.add_typer(scoring.score, name="score")
+
+
+def features(
+    corpus: Annotated[str, typer.Argument(help="flickr8k: the folder that FLICKR8K points at.")],
+    network: Annotated[
+        str, typer.Option(help="vgg16 (the paper's) or efficientnet_lite0.")
+    ] = "vgg16",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Another file of weights; .caffemodel and .npz are Caffe's "
+            "(default: torchvision's, or the package's)."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Writes features_<network>.npz: what a network sees in each image, for captions.
+
+    A stopped extraction goes on when the same command is given again.
+
+    Example: `FLICKR8K=/path dsd features flickr8k --network vgg16 --weights vgg16.caffemodel`
+    """
+    from dsd.cli import _accelerator, _deterministic
+    from recipes.flickr8k.features import extract
+
+    root = _folder(corpus)
+    accelerator = _accelerator(device, "fp32", False)
+    _deterministic(True)
+    print(extract(root, network, weights, accelerator.device))
+
+
+def caption(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    run: Annotated[
+        Path,
+        typer.Option(help="The folder of a trained phase, runs/flickr8k-neuraltalk/seed0/dense."),
+    ],
+    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by the search.")] = 20,
+    weights: Annotated[
+        str | None, typer.Option(help="Of the network that sees, as for `dsd features`.")
+    ] = None,
+) -> None:
+    """Prints what a trained captioner says of pictures: file, caption, log probability in nats.
+
+    Example: `dsd caption dog.jpg --run runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
+    """
+    from recipes.flickr8k.caption import Captioner
+
+    for image, (text, score) in zip(images, Captioner(run, weights)(images, beam), strict=True):
+        print(f"{image}\t{text}\t{score:.2f}")
+
+
+def _folder(corpus: str) -> Path:
+    """Returns where FLICKR8K points; raises UserError when it points nowhere."""
+    from data.flickr8k import LAYOUT, SOURCE
+
+    if corpus != "flickr8k":
+        raise UserError(f"no features are made of {corpus!r}; known: flickr8k")
+    given = os.environ.get("FLICKR8K")
+    if given and Path(given).is_dir():
+        return Path(given)
+    fault = f"is {given}, where no folder is" if given else "is not set"
+    raise UserError(
+        f"FLICKR8K {fault}: the features are of its images.\n"
+        f"Layout expected:\n{indent(LAYOUT, '  ')}\n"
+        f"Where to get it:\n{indent(SOURCE, '  ')}\n"
+        "Then:  FLICKR8K=/path dsd features flickr8k"
+    )

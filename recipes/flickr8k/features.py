@@ -1,0 +1,160 @@
+"""Image features for captions: what a network trained on ImageNet computes before its classifier.
+
+| network | features | pixels |
+|---|---|---|
+| vgg16 | fc7 after its ReLU, 4096 (the paper's) | torchvision's, or Caffe's with Caffe's weights |
+| efficientnet_lite0 | the pooled 1280 | RGB, (x - 127) / 128 |
+
+The whole image is squashed to 224 x 224, bicubic, without a crop: NeuralTalk's
+matlab_features_reference/prepare_images_batch.m, as MATLAB's imresize does it, except that Pillow
+rounds to whole pixel values. NeuralTalk's python_features subtracts the mean before
+scipy.misc.imresize, which stretches what is left to 0..255; that is not followed.
+"""
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+from data.flickr8k import SUFFIXES, image_folder
+from data.images import read_image
+from data.transforms import channels_first, normalised
+from dsd.checkpoint import lock, write_atomically
+from dsd.errors import UserError
+from dsd.recipe import nearest
+from models import build
+from models.efficientnet_lite import weights_file
+from models.weights import load_weights, resolve, trained_with
+
+DEFAULT_WEIGHTS: dict[str, Callable[[], str]] = {  # network: what it starts from
+    "vgg16": lambda: "torchvision:IMAGENET1K_V1",
+    "efficientnet_lite0": lambda: str(weights_file()),
+}
+SIDE = 224  # pixels
+BATCH = 8  # images; more are slower on a CPU, and a GPU waits for the decoding anyway
+PART = 64  # images in a file of the unfinished extraction
+# BGR of 0..255, as NeuralTalk has it for the VGG networks.
+VGG_MEAN = np.array([103.939, 116.779, 123.68], dtype=np.float32)[:, None, None]
+
+
+class Encoder:
+    """A network that turns images into features, on one device.
+
+    network: vgg16 or efficientnet_lite0. weights: a source of `models.weights.load_weights`, by
+    default torchvision's and the package's; .caffemodel and .npz are Caffe's and get its pixels.
+    Raises UserError for an unknown network and for weights that cannot be read.
+    """
+
+    def __init__(
+        self, network: str, weights: str | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        if network not in DEFAULT_WEIGHTS:
+            hint = nearest(network, DEFAULT_WEIGHTS)
+            raise UserError(f"no features are made with network {network!r}{hint}")
+        source = weights or DEFAULT_WEIGHTS[network]()
+        net = build(network)
+        load_weights(net, source, network=network)
+        self.weights = resolve(source)
+        self._pixels = _pixels(network, source)
+        self._device = torch.device(device)
+        self._net = _headless(network, net).eval().to(self._device)
+        self._net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[Path | Image.Image]) -> Tensor:
+        """Returns the features of files or RGB images, (N, D) float32 on the CPU.
+
+        Raises UserError naming a file that cannot be read or is no picture.
+        """
+        batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
+        return torch.cat([self._batch(batch) for batch in batches])
+
+    def _batch(self, images: Sequence[Path | Image.Image]) -> Tensor:
+        ready = np.stack([self._pixels(_squashed(image)) for image in images])
+        batch = torch.from_numpy(ready).to(self._device, memory_format=torch.channels_last)
+        return self._net(batch).cpu()
+
+
+def extract(
+    root: Path, network: str, weights: str | None = None, device: torch.device | str = "cpu"
+) -> Path:
+    """Writes root/features_<network>.npz of all images of a Flickr-8K folder; returns its path.
+
+    It holds `feats` (N, D) float16, `names` (N,), sorted, and `weights`: what they are made with.
+    A stopped extraction goes on, to the same bits: its parts are in a hidden folder beside it.
+    Raises UserError naming an image that cannot be read, or when the file is there already.
+    """
+    path = root / f"features_{network}.npz"
+    if path.exists():
+        raise UserError(f"{path}: is there already; move it away to extract it again")
+    folder = image_folder(root)
+    images = sorted(file for file in folder.iterdir() if _is_image(file))
+    if not images:
+        raise UserError(f"{folder}: holds no {', '.join(SUFFIXES)} files; unpack the images there")
+    encoder = Encoder(network, weights, device)
+    made_with = (network, encoder.weights, torch.device(device).type)
+    unfinished = root / f".features_{network}.part"
+    with lock(unfinished):
+        parts = [images[i : i + PART] for i in range(0, len(images), PART)]
+        files = [unfinished / f"{_digest(made_with, part)}.npy" for part in parts]
+        todo = [(file, part) for file, part in zip(files, parts, strict=True) if not file.exists()]
+        done = len(parts) - len(todo)
+        console = Console(stderr=True)
+        for file, part in track(todo, network, len(parts), done, console=console):
+            write_atomically(file, _bytes(np.save, encoder(part).numpy().astype(np.float16)))
+        feats = np.concatenate([np.load(file) for file in files])
+        names = np.array([image.name for image in images])
+        weights_used = np.array(encoder.weights)
+        write_atomically(
+            path,
+            _bytes(np.savez_compressed, feats=feats, names=names, weights=weights_used),
+        )
+        shutil.rmtree(unfinished)
+    return path
+
+
+def _headless(network: str, net: nn.Module) -> nn.Module:
+    """Takes the last layer away."""
+    if network == "vgg16":
+        net.classifier = net.classifier[:5]  # type: ignore[index]  # ends with fc7's ReLU
+    else:
+        net._fc = nn.Identity()
+    return net
+
+
+def _pixels(network: str, source: str) -> Callable[[Image.Image], np.ndarray]:
+    """Returns what turns an image into the pixels the weights expect, (3, H, W) float32."""
+    if network == "efficientnet_lite0":
+        return lambda image: (channels_first(image) - 127) / 128
+    if trained_with(source) == "caffe":
+        return lambda image: channels_first(image)[::-1] - VGG_MEAN
+    return normalised
+
+
+def _squashed(image: Path | Image.Image) -> Image.Image:
+    picture = read_image(image) if isinstance(image, Path) else image
+    return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def _digest(made_with: tuple[str, ...], images: Sequence[Path]) -> str:
+    """Names a part, so that other weights or other files never meet in one extraction."""
+    words = [*made_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+def _bytes(save: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    save(file, *arrays, **named)
+    return file.getvalue()

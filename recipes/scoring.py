@@ -1,0 +1,68 @@
+"""`dsd score`: scores text files, whatever program wrote them.
+
+Every `dsd` call imports this file, so the scorers are imported when a command runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsd.errors import UserError
+
+score = typer.Typer(no_args_is_help=True, help="Scores text files against references.")
+
+
+@score.callback()
+def _group() -> None:
+    """Keeps `score` a group of commands while it has but one."""
+
+
+@score.command()
+def bleu(
+    hypotheses: Annotated[Path, typer.Option(help="Captions to score, one a line.")],
+    references: Annotated[
+        list[Path], typer.Option(help="As many lines, a reference each. Repeatable.")
+    ],
+) -> None:
+    """Prints BLEU-1 to BLEU-4 as NeuralTalk's multi-bleu.perl does, then the standard ones.
+
+    Words are what white space separates, as they stand: nothing is put into lower case. The
+    script's BLEU has no brevity penalty; the standard one (nltk) has.
+
+    Example: `dsd score bleu --hypotheses captions.txt --references ref0.txt --references ref1.txt`
+    """
+    import numpy as np
+
+    from recipes.bleu import ORDERS, counts, scores, standard
+
+    spoken = _sentences(hypotheses)
+    written = [_sentences(path) for path in references]
+    for path, sentences in zip(references, written, strict=True):
+        if len(sentences) != len(spoken):
+            raise UserError(
+                f"{path}: has {len(sentences)} lines, {hypotheses} has {len(spoken)}; "
+                "give both a line for every image"
+            )
+    together = list(zip(*written, strict=True))
+    table = np.array([counts(*pair) for pair in zip(spoken, together, strict=True)])
+    found, usual = scores(table), standard(spoken, together)
+    ratio, (length, closest) = found["length_ratio"], table[:, 8:].sum(axis=0)
+    ours = "/".join(f"{found[f'bleu{n}']:.1f}" for n in ORDERS)
+    theirs = "/".join(f"{usual[f'standard_bleu{n}']:.1f}" for n in ORDERS)
+    print(f"BLEU = {ours} (BP=1.000, ratio={ratio:.3f}, hyp_len={length}, ref_len={closest})")
+    print(f"standard BLEU = {theirs} (with brevity penalty, nltk), length ratio {ratio:.3f}")
+
+
+def _sentences(path: Path) -> list[list[str]]:
+    """Returns the words of each line. Raises UserError when there is no line, or no UTF-8 text."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # a byte order mark is no word
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte {error.start} is not UTF-8; convert the file") from None
+    lines = text.removesuffix("\n").split("\n")
+    if not text:
+        raise UserError(f"{path}: is empty; give it a line for every image")
+    return [line.split() for line in lines]
