@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from dsd.errors import UserError
 from models.beam_search import State, beam_search
+from models.dropout import dropout
 from models.packed_lstm import packed_lstm, tick
 
 START = END = 0  # the index of both
@@ -103,9 +104,8 @@ class NeuralTalk(nn.Module):
             images = images[started.sorted_indices]
         inputs = torch.cat([images, F.embedding(started.data, self.Ws).to(images.dtype)])
         sizes = [len(features), *started.batch_sizes.tolist()]
-        hidden = packed_lstm(F.dropout(inputs, self.dropout, self.training), self.WLSTM, sizes)
-        words_only = hidden[len(features) :]  # what it would say after the image is left out
-        hidden = F.dropout(words_only, self.dropout, self.training)
+        hidden = packed_lstm(self._dropped(inputs), self.WLSTM, sizes)
+        hidden = self._dropped(hidden[len(features) :])  # the image alone predicts nothing
         return started._replace(data=torch.addmm(self.bd, hidden, self.Wd))
 
     def cost(self, features: Tensor, words: Tensor, lengths: Lengths, l2: float = 1e-8) -> Tensor:
@@ -133,6 +133,9 @@ class NeuralTalk(nn.Module):
             return torch.addmm(self.bd, hidden, self.Wd), (hidden, cell)
 
         return beam_search(step, state, beam, MOST_WORDS)
+
+    def _dropped(self, units: Tensor) -> Tensor:
+        return dropout(units, self.dropout) if self.training and self.dropout else units
 
 
 def targets(words: Tensor, lengths: Lengths) -> PackedSequence:

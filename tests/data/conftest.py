@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.mini import cifar10, imagenet, imagenette
+from data.mini import cifar10, flickr8k, imagenet, imagenette
 
 
 @pytest.fixture(scope="session")
@@ -13,4 +13,5 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     imagenet.write(folder / "imagenet")
     imagenette.write(folder / "imagenette")
     cifar10.write(folder / "cifar10")
+    flickr8k.write(folder / "flickr8k")
     return folder

@@ -230,6 +230,52 @@ def test_best_heldout_hands_on_the_best_epoch(own_suite):
     assert error == pytest.approx(errors[best])
 
 
+def test_the_task_says_which_figure_chooses(own_suite):
+    task = own_suite / "recipes" / "points" / "task.py"
+    text = task.read_text()
+    text = text.replace('choose_by = "error_pct"', 'choose_by = "worst"')
+    figures = 'return {"error_pct": 100 * float(np.mean(results["wrong"]))}'
+    both = 'e = 100 * float(np.mean(results["wrong"])); return {"error_pct": e, "worst": -e}'
+    assert figures in text
+    task.write_text(text.replace(figures, both))
+    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8")
+    done = record.read(run.arm("baseline"))
+    errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
+    assert done.phases[0].handed_on_epoch == errors.index(max(errors)) + 1
+    assert max(errors) > min(errors)
+
+
+def test_gradients_are_clipped_entry_by_entry(own_suite):
+    def moved(*overrides: str) -> tuple[float, dict[str, object]]:
+        run = make_run(
+            own_suite,
+            "optimizer={name: sgd}",
+            "phases.dense={epochs: 0.125, lr: 1}",
+            "task.dropout=0",
+            *overrides,
+        )
+        checkpoint.seed_all(run.seed, "dense", 0)
+        start = {k: v.clone() for k, v in run.task.model().state_dict().items()}
+        settings = record.read(run.arm("baseline")).settings
+        end = weights(run, "baseline", 1)
+        return max((end[k] - v).abs().max().item() for k, v in start.items()), settings
+
+    free, settings = moved()
+    assert free > 0.01
+    assert "clip_value" not in settings
+    clipped, settings = moved("clip_value=0.001")
+    assert clipped == pytest.approx(0.001, rel=1e-4)
+    assert settings["clip_value"] == 0.001
+
+
+def test_checkpoints_keep_what_the_network_needs_beside_its_weights(own_suite):
+    run = make_run(own_suite)
+    run.arm("baseline")
+    state = checkpoint.load(run.node_folder(run.recipe.plan("baseline")))
+    assert state is not None
+    assert state["assets"] == {"classes": ["apart", "together"]}
+
+
 def test_excluding_what_is_not_there_names_the_nearest(own_suite):
     with pytest.raises(UserError, match="exclude"):
         make_run(own_suite, "exclude=[conv9]").arm("baseline")

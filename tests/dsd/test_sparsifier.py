@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 
 from dsd import Sparsifier, magnitude_mask
+from dsd.optimizers import RMSpropEpsInside
 
 OPTIMIZERS = {
     "sgd": lambda p: SGD(p, lr=0.1),
@@ -20,6 +21,7 @@ OPTIMIZERS = {
     "sgd fused": lambda p: SGD(p, lr=0.1, momentum=0.9, fused=True),
     "rmsprop": lambda p: RMSprop(p, lr=0.01),
     "rmsprop centered": lambda p: RMSprop(p, lr=0.01, momentum=0.9, centered=True),
+    "rmsprop eps inside": lambda p: RMSpropEpsInside(p, lr=0.01),
     "rmsprop foreach": lambda p: RMSprop(p, lr=0.01, momentum=0.9, foreach=True),
     "adam": lambda p: Adam(p, lr=0.01, weight_decay=1e-2),
     "adam amsgrad": lambda p: Adam(p, lr=0.01, amsgrad=True),
