@@ -1,8 +1,6 @@
 """CIFAR-10: 32 x 32 pixels, ten classes, 50 000 training and 10 000 test images."""
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +15,7 @@ from data.images import (
     read_image,
     report,
 )
+from data.pickles import load_pickle
 from dsd.download import Download
 from dsd.errors import UserError
 
@@ -81,8 +80,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises UserError when the file is missing, holds anything but arrays, or is damaged.
     """
     try:
-        with path.open("rb") as file:
-            batch = _Arrays(file, encoding="bytes").load()
+        batch = load_pickle(path)
         rows, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], dtype=np.int64)
         pixels = rows.reshape(len(labels), 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         if rows.dtype != np.uint8 or labels.min() < 0 or labels.max() >= len(CLASSES):
@@ -96,24 +94,6 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: is no batch of CIFAR-10 ({error}); unpack the archive again"
         ) from None
     return np.ascontiguousarray(pixels), labels
-
-
-class _Arrays(pickle.Unpickler):
-    """Unpickles plain values and numpy arrays, and refuses everything that could run code."""
-
-    def __init__(self, file: Any, encoding: str) -> None:
-        super().__init__(file, encoding=encoding)
-        self._path = file.name
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        raise UserError(
-            f"{self._path}: asks to run {module}.{name}, which no batch of CIFAR-10 does; "
-            "do not use it, download the archive again"
-        )
 
 
 def _read_folders(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -16,7 +16,8 @@ IMAGES = {"train": 400, "val": 60, "test": 80}
 WIDTH, HEIGHT = 128, 112  # pixels
 NOISE = 12.0  # standard deviation, of 255
 
-NOUNS = (("ball", "disc"), ("ring", "hoop"), ("box", "square"), ("triangle",), ("cross",))  # SHAPES
+# In the order of SHAPES.
+NOUNS = (("ball", "disc"), ("ring", "hoop"), ("box", "square"), ("triangle",), ("cross",))
 COLOURS = {
     "red": (215, 35, 35),
     "green": (30, 150, 50),

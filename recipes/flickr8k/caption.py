@@ -2,30 +2,28 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from data.captions import Vocabulary
 from dsd import checkpoint
 from dsd.errors import UserError
-from models.neuraltalk import PARAMETERS, NeuralTalk
+from models.neuraltalk import NeuralTalk
+from models.neuraltalk_checkpoint import read_original
 from recipes.flickr8k.features import Encoder
 
 
 class Captioner:
-    """The network of a phase's folder, with its vocabulary and the network that sees for it.
+    """A network, its vocabulary, and the network that sees for it.
 
-    run: the folder of a phase, e.g. runs/flickr8k-neuraltalk/seed0/dense/sparse/redense.
-    weights: of the network that makes features, as for `dsd features` (default: the usual ones).
-    Raises UserError when the folder holds no captioner.
+    run: the folder of a phase, e.g. runs/flickr8k-neuraltalk/seed0/dense/sparse/redense, or a
+    checkpoint of the original program (.p). weights: of the network that makes features, as for
+    `dsd features` (default: the usual ones). Raises UserError when there is no captioner.
     """
 
     def __init__(self, run: Path, weights: str | None = None) -> None:
-        state = _checkpoint(run)
-        assets = state["assets"]
-        words = tuple(assets["vocabulary"])
+        self._net, words, network = _original(run) if run.suffix == ".p" else _trained(run)
+        self._net.eval()
         self._vocabulary = Vocabulary(words, counts=(0,) * len(words))
-        self._net = NeuralTalk(state["model"]).eval()
-        self._encoder = Encoder(assets["features"], weights)
+        self._encoder = Encoder(network, weights)
 
     def __call__(self, images: Sequence[Path], beam: int) -> list[tuple[str, float]]:
         """Returns a caption and its log probability (nats) for each picture.
@@ -36,14 +34,18 @@ class Captioner:
         return [(self._vocabulary.decode(words), score) for words, score in found]
 
 
-def _checkpoint(run: Path) -> dict[str, Any]:
+def _original(path: Path) -> tuple[NeuralTalk, tuple[str, ...], str]:
+    net, words = read_original(path)
+    return net, words, "vgg16"
+
+
+def _trained(run: Path) -> tuple[NeuralTalk, tuple[str, ...], str]:
     state = checkpoint.load(run)
     if state is None:
         phases = sorted(path.parent for path in run.glob(f"**/{checkpoint.POINTER}"))
         hint = f"; name a phase's folder in it, such as {phases[-1]}" if phases else ""
         raise UserError(f"{run}: holds no checkpoint{hint or '; train one with dsd run'}")
-    if not {"vocabulary", "features"} <= state.get("assets", {}).keys() or any(
-        name not in state["model"] for name in PARAMETERS
-    ):
+    assets = state.get("assets", {})
+    if not {"vocabulary", "features"} <= assets.keys():
         raise UserError(f"{run}: is no captioner's; name a run of flickr8k-neuraltalk")
-    return state
+    return NeuralTalk(state["model"]), tuple(assets["vocabulary"]), assets["features"]

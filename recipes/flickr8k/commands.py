@@ -54,7 +54,7 @@ def caption(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
     run: Annotated[
         Path,
-        typer.Option(help="The folder of a trained phase, runs/flickr8k-neuraltalk/seed0/dense."),
+        typer.Option(help="The folder of a trained phase, or the original's checkpoint (.p)."),
     ],
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by the search.")] = 20,
     weights: Annotated[
