@@ -33,9 +33,11 @@ setup: .venv/.stamp  ## create .venv from requirements.lock (unpacks to about 5 
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## the main job on miniature data: every arm of ResNet-18, then the tables
+demo: setup  ## the main job on miniature data: every arm of ResNet-18 and NeuralTalk, then the tables
 	$(BIN)/dsd run imagenet-resnet18 --scale mini --arm all
+	$(BIN)/dsd run flickr8k-neuraltalk --scale mini --arm all
 	$(BIN)/dsd tables --scale mini
+	$(BIN)/dsd gallery runs/records/flickr8k-neuraltalk.mini.*.seed0.json
 
 test: lint  ## linter, type checker and tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2

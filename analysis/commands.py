@@ -1,4 +1,4 @@
-"""The commands that read results: `dsd tables`, `dsd histograms`, `dsd curves`.
+"""The commands that read results: `dsd tables`, `dsd histograms`, `dsd curves`, `dsd gallery`.
 
 Every `dsd` call imports this file, so the plots' libraries are imported when a command runs.
 """
@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dsd.cli import the_suite
 from dsd.errors import UserError
-from dsd.suite import Suite, find_suite
+from dsd.recipe import Recipe
+from dsd.suite import Suite, corpus_folder
 
 Out = Annotated[
     Path | None,
@@ -20,7 +22,7 @@ Out = Annotated[
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the `dsd` command."""
-    for command in (tables, histograms, curves):
+    for command in (tables, histograms, curves, gallery):
         app.command()(command)
 
 
@@ -46,7 +48,7 @@ def tables(
     from analysis.tables import check as check_files
     from analysis.tables import show, write
 
-    suite = _suite()
+    suite = the_suite()
     given = records or scale
     if check and given:
         raise UserError("--check looks at what was written; leave out --records and --scale")
@@ -91,6 +93,46 @@ def curves(
     _report(draw(records, _figures(out, records[0])))
 
 
+def gallery(
+    records: Annotated[list[Path], typer.Argument(help="Captioning records of one seed.")],
+    images: Annotated[int, typer.Option(min=1, help="How many test images to show.")] = 12,
+    beam: Annotated[int, typer.Option(help="Whose captions: of beam 1 or 20.")] = 20,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .html or .png (default: a page in runs/figures/)."),
+    ] = None,
+) -> None:
+    """Shows test images with the arms' captions, as the paper's figure 3, and the references.
+
+    The images are every k-th of the test split in the folder that FLICKR8K points at. Photographs
+    are not the suite's to publish: without `--out` the page stays out of results/.
+
+    Example: `dsd gallery results/runs/flickr8k-neuraltalk.*.seed0.json --images 20`
+    """
+    from analysis.gallery import draw
+    from dsd.record import label, read
+
+    suite, record = the_suite(), read(records[0])
+    recipe = suite.recipe(record.recipe, record.scale)
+    if recipe.corpus != "flickr8k":
+        raise UserError(f"{records[0]}: is not of flickr8k; a gallery shows captions")
+    root = _photographs(suite, recipe)
+    name = f"{label(record.recipe, record.scale, tuple(record.overrides))}.seed{record.seed}"
+    out = out or suite.root / "runs" / "figures" / f"{name}.gallery.html"
+    _report([draw(records, root, out, images, beam)])
+
+
+def _photographs(suite: Suite, recipe: Recipe) -> Path:
+    """Returns the folder of Flickr-8K, or the miniature's, whose images need no features here."""
+    from data.mini import flickr8k
+
+    if recipe.scale != "mini":
+        return corpus_folder(suite, recipe, suite.root / "runs")
+    folder = suite.root / "runs" / "miniature" / "flickr8k"
+    flickr8k.write(folder)
+    return folder
+
+
 def _figures(out: Path | None, record: Path) -> Path:
     return out or record.absolute().parent.parent / "figures"
 
@@ -98,10 +140,3 @@ def _figures(out: Path | None, record: Path) -> Path:
 def _report(paths: list[Path]) -> None:
     for path in paths:
         print(path)
-
-
-def _suite() -> Suite:
-    suite = find_suite()
-    if suite is None:
-        raise UserError(f"no recipes/ in {Path.cwd()} or above; go to a checkout of the suite")
-    return suite

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analysis.grid import Grid, cells, mean_sd, metric_name, number, phase_name, signed
+from analysis.grid import Grid, cells, mean_sd, metric_name, number, phase_name, signed, split_name
 from analysis.records import Group, Spread, spread
 
 CONTROLS = ("baseline", "finetune")
@@ -22,7 +22,7 @@ def arms_grid(group: Group, why: list[str]) -> Grid:
     ]
     header = ("arm", metric_name(group.first.metric), *(f"gain over {over}" for over in CONTROLS))
     apart = f"Not beside the paper's figures: {'; '.join(why)}."
-    return Grid(_title(group), header, rows, (apart, *_beneath(group, why)))
+    return Grid(title(group), header, rows, (apart, *beneath(group, why)))
 
 
 def arms_rows(group: Group) -> Iterator[dict[str, Any]]:
@@ -30,7 +30,7 @@ def arms_rows(group: Group) -> Iterator[dict[str, Any]]:
     for arm in group.arms:
         for split in group.splits:
             yield {
-                **_condition(group),
+                **condition(group),
                 "metric": group.first.metric,
                 "split": split,
                 "arm": arm,
@@ -60,8 +60,8 @@ def phases_grid(group: Group) -> Grid:
         (name, masks.get(name, "-"), *(row.get(column, "-") for column in columns))
         for name, row in by_arm.items()
     ]
-    title = f"{_title(group)}: {metric_name(metric)} after every phase"
-    return Grid(title, ("arm", "mask", *columns), rows, _beneath(group))
+    name = f"{title(group)}: {metric_name(metric)} after every phase"
+    return Grid(name, ("arm", "mask", *columns), rows, beneath(group))
 
 
 def phases_rows(group: Group) -> Iterator[dict[str, Any]]:
@@ -74,7 +74,7 @@ def phases_rows(group: Group) -> Iterator[dict[str, Any]]:
             for split, figures in phase.test.items():
                 for metric in figures:
                     yield {
-                        **_condition(group),
+                        **condition(group),
                         "arm": arm,
                         "phase": phase.name,
                         "round": rounds[phase.name],
@@ -125,7 +125,8 @@ def made(group: Group) -> str:
     )
 
 
-def _condition(group: Group) -> dict[str, Any]:
+def condition(group: Group) -> dict[str, Any]:
+    """Returns the CSV columns that say which runs these are."""
     record = group.first
     return {
         "recipe": record.recipe,
@@ -136,7 +137,7 @@ def _condition(group: Group) -> dict[str, Any]:
     }
 
 
-def _beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:
+def beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:
     """Returns the phases, all notes that are not said above, and how the runs were made."""
     phases = {
         phase.name: f"{phase_name(phase.name)} {phase.epochs:g} epochs at {number(phase.lr)}"
@@ -149,11 +150,12 @@ def _beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:
     return (f"Phases: {'; '.join(phases.values())}.", *said, made(group))
 
 
-def _title(group: Group) -> str:
+def title(group: Group) -> str:
+    """Returns the recipe's title and name, the scale and the changed settings."""
     record = group.first
     changed = f", changed: {' '.join(sorted(record.overrides))}" if record.overrides else ""
     return f"{record.title} ({record.recipe}, scale {record.scale}{changed})"
 
 
 def _arm(group: Group, arm: str, split: str) -> str:
-    return f"{arm}, {split}" if len(group.splits) > 1 else arm
+    return f"{arm}, {split_name(split)}" if len(group.splits) > 1 else arm

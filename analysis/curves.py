@@ -12,9 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from analysis import plots
 from analysis.grid import metric_name, phase_name
 from analysis.plots import GREY, caption, save, style, tidy
-from analysis.records import ARMS, Run, groups
-from dsd.errors import UserError
-from dsd.record import label, read
+from analysis.records import Run, of_one_seed
+from dsd.record import label
 
 BORDER = "#cccccc"
 
@@ -75,16 +74,8 @@ def draw(paths: Sequence[Path], out: Path) -> list[Path]:
 
     Raises UserError when the records do not belong together.
     """
-    runs = [Run(path, read(path)) for path in paths]
-    runs.sort(key=lambda run: ARMS.index(run.record.arm) if run.record.arm in ARMS else len(ARMS))
-    found = groups(runs)
-    seeds = {run.record.seed for run in runs}
-    if len(found) != 1 or len(seeds) != 1:
-        raise UserError(
-            f"{', '.join(path.name for path in paths)}: curves are drawn of one recipe, scale and "
-            "seed; name the records of one"
-        )
-    record = found[0].first
+    runs = of_one_seed(paths, "curves are drawn")
+    record = runs[0].record
     with style():
         figure = picture(runs, segments(runs))
     name = label(record.recipe, record.scale, tuple(record.overrides))

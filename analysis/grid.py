@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,10 @@ METRICS = {
     "top5_error_pct": "top-5 error (%)",
     "error_pct": "error (%)",
     "wer_pct": "WER (%)",
-    "bleu4": "BLEU-4",
+    **{f"bleu{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
+    **{f"standard_bleu{n}": f"standard BLEU-{n}" for n in (1, 2, 3, 4)},
+    "length_ratio": "length ratio",
+    "mean_length": "mean length (words)",
 }
 
 
@@ -73,6 +77,11 @@ def phase_name(name: str) -> str:
     return {"redense": "re-dense"}.get(name, name)
 
 
+def split_name(split: str) -> str:
+    """Returns a test set's name in words: test_beam20 is "beam 20"."""
+    return re.sub(r"^test_beam(\d+)$", r"beam \1", split)
+
+
 def number(value: float) -> str:
     """Writes 0.001 and 1e-5 as short as they can be."""
     return f"{value:g}".replace("e-0", "e-")
@@ -80,10 +89,12 @@ def number(value: float) -> str:
 
 def mean_sd(found: Spread | None) -> str:
     """Writes "8.12 ± 0.05 (n 3)"; "not run" for None."""
-    if found is None:
-        return "not run"
-    sd = "" if found.sd is None else f" ± {found.sd:.2f}"
-    return f"{found.mean:.2f}{sd} (n {found.n})"
+    return "not run" if found is None else f"{plus_minus(found)} (n {found.n})"
+
+
+def plus_minus(found: Spread) -> str:
+    """Writes "8.12 ± 0.05"; the mean alone where there is one seed."""
+    return f"{found.mean:.2f}" + ("" if found.sd is None else f" ± {found.sd:.2f}")
 
 
 def signed(gain: Gain | None) -> str:

@@ -1,6 +1,7 @@
 """The paper's figures, read from results/paper/<table>.csv, each with how far it is verified."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ ROWS = {  # arm -> row of a table; model_zoo has the arms in its columns
     "finetune": "finetune_second_half",
     "llr": "llr",
 }
+QUOTED = "bleu4"  # of the four orders
 NO_METRIC = {"row", "network", "sd_pct", "runs", "sparsity_pct", "epochs", "lr", "confidence"}
 
 
@@ -36,12 +38,18 @@ class Figure:
 
 
 def figures(
-    folder: Path, table: str, column: str | None, metric: str | None = None, split: str = ""
+    folder: Path,
+    table: str,
+    column: str | None,
+    metric: str | None = None,
+    split: str = "",
+    rows_of: Mapping[str, str] = ROWS,
 ) -> tuple[str, dict[str, Figure]]:
     """Returns the metric and {arm: figure} of one recipe's row, for the arms that the paper has.
 
     `column` prefixes the columns of a table on several networks or test sets; in model_zoo it
-    names the row. Without a metric the table's first counts. Raises UserError that names the file.
+    names the row. Without a metric BLEU-4 or the table's first counts. Raises UserError that names
+    the file.
     """
     path = folder / f"{table}.csv"
     try:
@@ -50,17 +58,18 @@ def figures(
     except OSError:
         raise UserError(f"{path}: missing; a recipe names it as its table") from None
     header = [name for name in rows[0] if name not in NO_METRIC]
+    metric = metric or (QUOTED if QUOTED in header else None)
     if "network" in rows[0]:
         mine = [row for row in rows if row["network"] == column]
         if not mine:
             known = ", ".join(row["network"] for row in rows)
             raise UserError(f"{path}: no network {column!r}; a recipe's column is one of {known}")
         metric = metric or header[0].removeprefix("baseline_")
-        cells = {arm: (mine[0], f"{arm}_{metric}") for arm in ROWS}
+        cells = {arm: (mine[0], f"{arm}_{metric}") for arm in rows_of}
     else:
         name, metric = _column(path, header, column, metric, split)
         by_row = {row["row"]: row for row in rows}
-        cells = {arm: (by_row[row], name) for arm, row in ROWS.items() if row in by_row}
+        cells = {arm: (by_row[row], name) for arm, row in rows_of.items() if row in by_row}
     return metric, {
         arm: _figure(path, *cell) for arm, cell in cells.items() if cell[0].get(cell[1])
     }

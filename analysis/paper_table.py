@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from analysis import paper
 from analysis.conditions import CONTROLS, arm_cells, made, ours
-from analysis.grid import Grid, metric_name, signed
+from analysis.grid import Grid, metric_name, signed, split_name
 from analysis.records import ARMS, Group
 from dsd.recipe import Recipe
 from dsd.suite import Suite
@@ -31,9 +31,10 @@ def grid(suite: Suite, found: Sequence[Group]) -> Grid:
     rows, notes = [], []
     for line in lines:
         group, title = line.group, line.recipe.title
+        several = group is not None and len(group.splits) > 1
         rows.append(
             (
-                f"{title}, {line.split}" if len(group.splits if group else ()) > 1 else title,
+                f"{title}, {split_name(line.split)}" if several else title,
                 metric_name(line.metric),
                 *(_published(line.published.get(arm)) for arm in ("baseline", "dsd")),
                 _published_gain(line),

@@ -55,7 +55,13 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """Writes <stem>.png and <stem>.svg, the same bytes each time; returns their paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg")]
+    save_png(figure, paths[0])
     with style():
-        figure.savefig(paths[0], dpi=150, metadata={"Software": None})
         figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
     return paths
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Writes a picture of dots, the same bytes each time."""
+    with style():
+        figure.savefig(path, dpi=150, metadata={"Software": None})

@@ -60,6 +60,8 @@ def _phase(recipe: Recipe, name: str) -> str:
 def _facts(recipe: Recipe) -> Iterator[str]:
     optimizer = recipe.optimizer.model_dump(exclude_none=True, exclude={"name"})
     yield f"optimizer: {recipe.optimizer.name}, {_pairs(optimizer)}"
+    if recipe.clip_value is not None:
+        yield f"each entry of the gradient clipped to ±{recipe.clip_value:g}"
     yield f"momentum at prune and at re-dense: {recipe.momentum}"
     for name, phase in recipe.phases.items():
         if phase.decay.shape != "constant":

@@ -148,6 +148,21 @@ def read_all(folder: Path, scale: str | None = None) -> list[Run]:
     return [run for run in runs if scale in (None, run.record.scale)]
 
 
+def of_one_seed(paths: Iterable[Path], purpose: str) -> list[Run]:
+    """Reads records of one recipe, scale and seed, in the order of the arms.
+
+    Raises UserError when they do not belong together; `purpose` says what needs it.
+    """
+    runs = [Run(path, read(path)) for path in paths]
+    runs.sort(key=lambda run: ARMS.index(run.record.arm) if run.record.arm in ARMS else len(ARMS))
+    if len(groups(runs)) != 1 or len({run.record.seed for run in runs}) != 1:
+        raise UserError(
+            f"{', '.join(run.path.name for run in runs)}: {purpose} of one recipe, scale and "
+            "seed; name the records of one"
+        )
+    return runs
+
+
 def groups(runs: Iterable[Run]) -> list[Group]:
     """Puts together what may share a mean: recipe, scale, settings and data alike.
 
@@ -205,6 +220,7 @@ def _changed(settings: dict[str, Any], recipe: Recipe, arm: str) -> list[str]:
     pairs: dict[str, tuple[object, object]] = {
         "task": (settings["task"], json.loads(json.dumps(recipe.task))),
         "optimizer": (Optimizer.model_validate(settings["optimizer"]), recipe.optimizer),
+        "clip_value": (settings.get("clip_value"), recipe.clip_value),
         "exclude": (tuple(settings["exclude"]), recipe.exclude),
         "momentum": (settings["momentum"], recipe.momentum),
         "hand_on": (settings["hand_on"], recipe.hand_on),

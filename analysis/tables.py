@@ -1,20 +1,24 @@
 """`dsd tables`: what it prints, what it writes, and whether what was written is still true."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from analysis import conditions, paper_table, recipes_page
+from analysis import conditions, paper_table, recipes_page, table5
 from analysis.grid import Grid, csv_text
 from analysis.records import Group, groups, read_all
 from dsd.errors import UserError
 from dsd.suite import Suite
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+GAIN = (
+    "Gain: positive is better. Mean ± sd of the differences between runs of the same seed (in "
+    "percent of the other arm's mean, n pairs). No test of significance."
+)
 LEGEND = (
     "Ours: mean ± sample standard deviation (n seeds). Not run: there is no record.",
-    "Gain: positive is better. Mean ± sd of the differences between runs of the same seed (in "
-    "percent of the other arm's mean, n pairs). No test of significance.",
+    GAIN,
     "finetune: dsd's phases and rates without a mask. random: with a random mask. llr: the dense "
     "training goes on at a low rate.",
     "†: not verified in a copy of the paper.",
@@ -39,6 +43,8 @@ def show(suite: Suite, records: Path, scale: str | None, console: Console) -> No
         paper_table.grid(suite, beside).show(console)
     for group, why in apart:
         conditions.arms_grid(group, why).show(console)
+    for grid in _table5(suite, found):
+        grid.show(console)
     for group in found:
         conditions.phases_grid(group).show(console)
     for line in LEGEND:
@@ -64,6 +70,12 @@ def files(suite: Suite) -> dict[Path, str]:
         folder / "phases.csv": csv_text(
             row for group in found for row in conditions.phases_rows(group)
         ),
+        folder / "table5.md": _page(
+            "Table 5 beside ours",
+            _table5(suite, found),
+            [line for line in LEGEND if line != GAIN],  # its intervals say more
+        ),
+        folder / "table5.csv": csv_text(table5.csv_rows(suite, table5.captioning(found))),
         suite.root / "docs" / "recipes.md": MADE_BY + recipes_page.page(suite),
     }
     readme = suite.root / "README.md"
@@ -111,14 +123,18 @@ def _sort_out(
     return [group for group, why in judged if not why], [(g, why) for g, why in judged if why]
 
 
-def _page(title: str, grids: list[Grid]) -> str:
-    body = _joined(grids) if grids else "No runs yet.\n"
+def _table5(suite: Suite, found: list[Group]) -> list[Grid]:
+    return [grid for group in table5.captioning(found) for grid in table5.grids(suite, group)]
+
+
+def _page(title: str, grids: list[Grid], legend: Sequence[str] = LEGEND) -> str:
+    body = _joined(grids, legend) if grids else "No runs yet.\n"
     return f"{MADE_BY}# {title}\n\n{body}"
 
 
-def _joined(grids: list[Grid]) -> str:
-    legend = "".join(f"{line}<br>\n" for line in LEGEND)
-    return "\n".join([*(grid.markdown() for grid in grids), legend])
+def _joined(grids: list[Grid], legend: Sequence[str] = LEGEND) -> str:
+    lines = "".join(f"{line}<br>\n" for line in legend)
+    return "\n".join([*(grid.markdown() for grid in grids), lines])
 
 
 def _between_markers(path: Path, text: str, block: str) -> str:

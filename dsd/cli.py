@@ -64,7 +64,7 @@ Workers = Annotated[
 @app.command("list")
 def list_recipes() -> None:
     """Lists the recipes: their arms, whose schedule each arm has, and the variable to set."""
-    suite = _suite()
+    suite = the_suite()
     table = Table("recipe", "title", "arms (*: the paper's own schedule)", "data", "scales")
     for name, path in suite.recipes.items():
         recipe = suite.recipe(name)
@@ -124,7 +124,7 @@ def run(
 
     `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
-    suite = _suite()
+    suite = the_suite()
     if log not in (None, "tensorboard"):
         raise UserError(f"--log {log}: not known; known: tensorboard")
     overrides = tuple(settings or ())
@@ -136,8 +136,8 @@ def run(
     for name in arms:
         chosen.plan(name)
     corpus = corpus_folder(suite, chosen, runs)
-    accelerator = _accelerator(device, precision, compile)
-    _deterministic(deterministic)
+    accelerator = make_accelerator(device, precision, compile)
+    set_deterministic(deterministic)
     options = Options(
         precision=precision,
         channels_last=channels_last,
@@ -209,11 +209,11 @@ def evaluate(
 
     `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
-    suite = _suite()
+    suite = the_suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
     corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")
     task = _task(suite, chosen, corpus, 0, workers)
-    accelerator = _accelerator(device, precision, False)
+    accelerator = make_accelerator(device, precision, False)
     net = task.model(weights).to(accelerator.device)
     net = accelerator.prepare_model(net, evaluation_mode=True)
     console = Console()
@@ -231,7 +231,7 @@ def fetch(
     folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path("."),
 ) -> None:
     """Downloads a corpus, checks it and unpacks it. Run again, it goes on where it stopped."""
-    suite = _suite()
+    suite = the_suite()
     module = suite.task_module(corpus)
     downloads = getattr(module, "DOWNLOADS", ())
     if not downloads:
@@ -257,7 +257,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="The folder that its variable would point at.")],
 ) -> None:
     """Checks a corpus folder: layout, classes, counts."""
-    module = _suite().task_module(corpus)
+    module = the_suite().task_module(corpus)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     for line in module.verify(path):
@@ -282,7 +282,7 @@ def main() -> NoReturn:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
         known = list(typer.main.get_group(app).commands)
         if words and words[0] not in known:
-            _suite()
+            the_suite()
             raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
         app(prog_name="dsd")
     except UserError as error:
@@ -298,7 +298,8 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _suite() -> Suite:
+def the_suite() -> Suite:
+    """Returns the suite around the working folder; raises UserError when there is none."""
     suite = find_suite()
     if suite is None:
         raise UserError(
@@ -326,7 +327,8 @@ def _scales(path: Path) -> list[str]:
     return list(yaml.safe_load(path.read_text()).get("scales") or ())
 
 
-def _accelerator(device: str, precision: str, compile: bool) -> Accelerator:
+def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
+    """Returns what --device, --precision and --compile ask for; UserError for what there is not."""
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device {device}: not known; known: auto, cpu, cuda")
     if precision not in ("fp32", "bf16"):
@@ -340,7 +342,8 @@ def _accelerator(device: str, precision: str, compile: bool) -> Accelerator:
     )
 
 
-def _deterministic(wanted: bool) -> None:
+def set_deterministic(wanted: bool) -> None:
+    """Asks torch for algorithms that give the same bits every time."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted, warn_only=True)

@@ -78,23 +78,35 @@ def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
     corpus points, e.g. IMAGENET; raises UserError when it points nowhere.
     """
     module = suite.task_module(recipe.corpus)
-    variable = recipe.corpus.upper()
-    given = os.environ.get(variable)
     if recipe.scale == "mini":
         folder = runs / "miniature" / recipe.corpus
         module.miniature(folder)
         return folder
-    fault = "is not set" if not given else f"is {given}, where no folder is"
-    if not given or not Path(given).is_dir():
-        raise UserError(
-            f"{variable} {fault}: {recipe.name} needs the {recipe.corpus} corpus.\n"
-            f"Layout expected:\n{_indent(module.LAYOUT)}\n"
-            f"Where to get it:\n{_indent(module.SOURCE)}\n"
-            f"Then:  {variable}=/path dsd run {recipe.name}\n"
-            f"Or run the miniature:  dsd run {recipe.name} --scale mini"
-            f"   (make {recipe.name}-dsd SCALE=mini)"
-        )
-    return Path(given)
+    miniature = (
+        f"\nOr run the miniature:  dsd run {recipe.name} --scale mini"
+        f"   (make {recipe.name}-dsd SCALE=mini)"
+    )
+    return given_folder(recipe.corpus, module, recipe.name, f"dsd run {recipe.name}", miniature)
+
+
+def given_folder(
+    corpus: str, module: ModuleType, who: str, command: str, otherwise: str = ""
+) -> Path:
+    """Returns the folder that the corpus's variable points at; raises UserError when it does not.
+
+    `module`: the corpus's task. The error says `who` needs it, what to get, and the `command`.
+    """
+    variable = corpus.upper()
+    given = os.environ.get(variable)
+    if given and Path(given).is_dir():
+        return Path(given)
+    fault = f"is {given}, where no folder is" if given else "is not set"
+    raise UserError(
+        f"{variable} {fault}: {who} needs the {corpus} corpus.\n"
+        f"Layout expected:\n{_indent(module.LAYOUT)}\n"
+        f"Where to get it:\n{_indent(module.SOURCE)}\n"
+        f"Then:  {variable}=/path {command}{otherwise}"
+    )
 
 
 def _indent(text: str) -> str:

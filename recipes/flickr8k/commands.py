@@ -3,14 +3,13 @@
 Every `dsd` call imports this file, so networks and data are imported when a command runs.
 """
 
-import os
 from pathlib import Path
-from textwrap import indent
 from typing import Annotated
 
 import typer
 
 from dsd.errors import UserError
+from dsd.suite import given_folder
 from recipes import scoring
 
 
@@ -41,13 +40,17 @@ def features(
 
     Example: `FLICKR8K=/path dsd features flickr8k --network vgg16 --weights vgg16.caffemodel`
     """
-    from dsd.cli import _accelerator, _deterministic
+    from dsd.cli import make_accelerator, set_deterministic, the_suite
     from recipes.flickr8k.features import extract
 
-    root = _folder(corpus)
-    accelerator = _accelerator(device, "fp32", False)
-    _deterministic(True)
-    print(extract(root, network, weights, accelerator.device))
+    if corpus != "flickr8k":
+        raise UserError(f"no features are made of {corpus!r}; known: flickr8k")
+    module = the_suite().task_module(corpus)
+    command = f"dsd features flickr8k --network {network}"
+    root = given_folder(corpus, module, "dsd features", command)
+    chosen = make_accelerator(device).device
+    set_deterministic(True)
+    print(extract(root, network, weights, chosen))
 
 
 def caption(
@@ -69,21 +72,3 @@ def caption(
 
     for image, (text, score) in zip(images, Captioner(run, weights)(images, beam), strict=True):
         print(f"{image}\t{text}\t{score:.2f}")
-
-
-def _folder(corpus: str) -> Path:
-    """Returns where FLICKR8K points; raises UserError when it points nowhere."""
-    from data.flickr8k import LAYOUT, SOURCE
-
-    if corpus != "flickr8k":
-        raise UserError(f"no features are made of {corpus!r}; known: flickr8k")
-    given = os.environ.get("FLICKR8K")
-    if given and Path(given).is_dir():
-        return Path(given)
-    fault = f"is {given}, where no folder is" if given else "is not set"
-    raise UserError(
-        f"FLICKR8K {fault}: the features are of its images.\n"
-        f"Layout expected:\n{indent(LAYOUT, '  ')}\n"
-        f"Where to get it:\n{indent(SOURCE, '  ')}\n"
-        "Then:  FLICKR8K=/path dsd features flickr8k"
-    )

@@ -2,11 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dsd import record
@@ -64,12 +66,21 @@ class House:
         name: str | None = None,
         logs: Sequence[list[dict[str, Any]]] = (),
         stages: Sequence[list[dict[str, Any]]] = (),
+        scored: Sequence[dict[str, dict[str, float]]] = (),
+        examples: Mapping[str, np.ndarray] = MappingProxyType({}),
         **changes: Any,
     ) -> Path:
-        """Writes a record; `errors` are the test figures after its last phases."""
+        """Writes a record; `errors` are the test figures after its last phases.
+
+        `scored` gives each phase's test figures whole, `examples` what the sidecar holds.
+        """
         made = self.suite.recipe(recipe, scale, overrides)
         nodes = made.plan(arm)
         figures = [99.0] * (len(nodes) - len(errors)) + list(errors)
+        scored = scored or [
+            {split: {"loss": 1.0, metric: figure + j} for j, split in enumerate(tests)}
+            for figure in figures
+        ]
         phases = [
             {
                 "name": node.name,
@@ -86,9 +97,7 @@ class House:
                 "stages": stages[i] if stages else [],
                 "sign_changes": {},
                 "returned": {},
-                "test": {
-                    split: {"loss": 1.0, metric: figures[i] + j} for j, split in enumerate(tests)
-                },
+                "test": scored[i],
                 "skipped": [],
                 "made": {},
             }
@@ -130,7 +139,7 @@ class House:
         }
         stem = name or record.stem(recipe, scale, overrides, arm, seed)
         path = self.runs / f"{stem}.json"
-        record.write(path, {**content, **changes}, {})
+        record.write(path, {**content, **changes}, dict(examples))
         return path
 
 

@@ -279,11 +279,11 @@ def test_every_generated_file_can_go_stale(house):
     with pytest.raises(UserError, match="stale"):
         tables.check(house.suite)
     written = tables.write(house.suite)
-    assert len(written) == 8
+    assert len(written) == 10
     assert tables.write(house.suite) == []
     for path in written:
         before = path.read_bytes()
-        path.write_bytes(before.replace(b"18", b"81"))
+        path.write_bytes(before.replace(b"18", b"81") if b"18" in before else b"stale")
         with pytest.raises(UserError, match=rf"^{path.relative_to(house.suite.root)}: stale"):
             tables.check(house.suite)
         path.write_bytes(before)

@@ -225,7 +225,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("corpus", "folder", "message"),
         [
-            ("flickr8k", "", r"FLICKR8K is not set: dsd features needs the flickr8k corpus\.\nLayout"),
+            ("flickr8k", "", r"FLICKR8K is not set: dsd features needs the flickr8k .*\.\nLayout"),
             ("flickr8k", "/no/folder", "FLICKR8K is /no/folder, where no folder is: dsd features"),
             ("imagenet", "", "no features are made of 'imagenet'; known: flickr8k$"),
         ],
