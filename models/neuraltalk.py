@@ -17,11 +17,12 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from dsd.errors import UserError
 from models.beam_search import State, beam_search
 from models.dropout import dropout
-from models.packed_lstm import packed_lstm, tick
+from models.packed_lstm import input_gates, packed_lstm, tick
 
 START = END = 0  # the index of both
 PARAMETERS = ("We", "be", "Ws", "WLSTM", "Wd", "bd")
 Lengths = Sequence[int] | Tensor  # not on a GPU: packing needs them on the CPU
+COLUMNS = 32  # a multiple of them suits the processor's matrix product
 MOST_WORDS = 20  # of a caption, the end token counted
 
 
@@ -125,12 +126,16 @@ class NeuralTalk(nn.Module):
         """
         images = features.to(self.We.dtype) @ self.We + self.be
         zeros = images.new_zeros(len(features), len(self.Wd))
-        state = tick(images, zeros, zeros, self.WLSTM)
+        state = tick(input_gates(images, self.WLSTM), zeros, zeros, self.WLSTM)
+        word_gates = input_gates(self.Ws, self.WLSTM)
+        # A product with some columns more is faster; as words those have no probability.
+        more = -len(self.Ws) % COLUMNS
+        decoder, bias = F.pad(self.Wd, (0, more)), F.pad(self.bd, (0, more), value=-torch.inf)
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State]:
             hidden, cell = state
-            hidden, cell = tick(self.Ws[words], hidden, cell, self.WLSTM)
-            return torch.addmm(self.bd, hidden, self.Wd), (hidden, cell)
+            hidden, cell = tick(word_gates[words], hidden, cell, self.WLSTM)
+            return torch.addmm(bias, hidden, decoder), (hidden, cell)
 
         return beam_search(step, state, beam, MOST_WORDS)
 

@@ -20,16 +20,24 @@ def packed_lstm(inputs: Tensor, weights: Tensor, sizes: list[int]) -> Tensor:
     and output gates, cell's input. sizes: sequences that reach each step, never rising, N in sum;
     the first rows of a step go on in the next. Source: imagernn/lstm_generator.py of NeuralTalk.
     """
-    encoding = inputs.shape[1]
-    gates = torch.addmm(weights[0], inputs, weights[1 : 1 + encoding])
-    hidden: Tensor = _Recurrence.apply(gates, weights[1 + encoding :].to(gates.dtype), sizes)
+    gates = input_gates(inputs, weights)
+    recurrent = weights[1 + inputs.shape[1] :].to(gates.dtype)
+    hidden: Tensor = _Recurrence.apply(gates, recurrent, sizes)
     return hidden
 
 
-def tick(inputs: Tensor, hidden: Tensor, cell: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the next hidden state and cell, (B, H) each, of one step on inputs (B, E)."""
-    gates = torch.addmm(weights[0], torch.cat([inputs, hidden], 1), weights[1:])
+def input_gates(inputs: Tensor, weights: Tensor) -> Tensor:
+    """Returns the part of the gates (N, 4H) that bias and inputs (N, E) give."""
+    return torch.addmm(weights[0], inputs, weights[1 : 1 + inputs.shape[1]])
+
+
+def tick(gates: Tensor, hidden: Tensor, cell: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the next hidden state and cell, (B, H) each, after one step.
+
+    gates: (B, 4H), the step's `input_gates`. hidden, cell: (B, H). weights: as `packed_lstm`'s.
+    """
     width = hidden.shape[1]
+    gates = torch.addmm(gates, hidden, weights[-width:])
     i, f, o = gates[:, : 3 * width].sigmoid().chunk(3, 1)
     cell = i * gates[:, 3 * width :].tanh() + f * cell
     return o * cell, cell

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_packed_sequence, pad_sequence
 from dsd.errors import UserError
 from models import build
 from models.neuraltalk import NeuralTalk, targets
-from models.packed_lstm import packed_lstm, tick
+from models.packed_lstm import input_gates, packed_lstm, tick
 
 GOLDEN = Path(__file__).parent / "neuraltalk.npz"  # made by karpathy/neuraltalk in Python 2.7
 SENTENCES = 6
@@ -99,7 +99,8 @@ def test_the_recurrences_gradient_is_that_of_the_formula():
     for now, expected in zip(
         inputs.split(sizes), packed_lstm(inputs, weights, sizes).split(sizes), strict=True
     ):
-        hidden, cell = tick(now, hidden[: len(now)], cell[: len(now)], weights)
+        gates = input_gates(now, weights)
+        hidden, cell = tick(gates, hidden[: len(now)], cell[: len(now)], weights)
         torch.testing.assert_close(hidden, expected)
 
 
