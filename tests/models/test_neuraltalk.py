@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_packed_sequence, pad_sequence
 
+from benchmarks import per_sentence
 from dsd.errors import UserError
 from models import build
 from models.neuraltalk import NeuralTalk, targets
@@ -70,6 +71,25 @@ def test_captions_equal_the_originals(golden, net, beam):
         assert words == [w for w in golden[f"beam{beam}_words_{i}"].tolist() if w]
         expected = golden[f"beam{beam}_logprob_{i}"].item()
         assert log_probability == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("beam", [1, 3, 7, 50])
+def test_captions_that_end_are_those_of_the_originals_rules(golden, net, beam):
+    features = golden["features"]
+    lengths = set()
+    for towards_end in np.linspace(1, 9, 17):
+        with torch.no_grad():
+            net.bd[0, 0] = towards_end
+        arrays = {name: p.detach().numpy() for name, p in net.named_parameters()}
+        found = net.caption(torch.from_numpy(features), beam=beam)
+        for (words, log_probability), image in zip(found, features, strict=True):
+            expected, score = per_sentence.caption(arrays, image, beam)  # equals the golden values
+            assert words == expected
+            assert log_probability == pytest.approx(score, rel=1e-10)
+            lengths.add(len(words))
+    assert 0 in lengths
+    if beam < len(net.Ws):  # wider ones end at once or not at all
+        assert any(0 < length < 20 for length in lengths), "the case needs captions that end"
 
 
 def test_no_result_depends_on_padding_or_on_the_rest_of_the_batch(net, batch):
