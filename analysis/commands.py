@@ -11,8 +11,7 @@ from rich.console import Console
 
 from dsd.cli import the_suite
 from dsd.errors import UserError
-from dsd.recipe import Recipe
-from dsd.suite import Suite, corpus_folder
+from dsd.suite import corpus_folder
 
 Out = Annotated[
     Path | None,
@@ -116,21 +115,10 @@ def gallery(
     recipe = suite.recipe(record.recipe, record.scale)
     if recipe.corpus != "flickr8k":
         raise UserError(f"{records[0]}: is not of flickr8k; a gallery shows captions")
-    root = _photographs(suite, recipe)
+    root = corpus_folder(suite, recipe, suite.root / "runs")
     name = f"{label(record.recipe, record.scale, tuple(record.overrides))}.seed{record.seed}"
     out = out or suite.root / "runs" / "figures" / f"{name}.gallery.html"
     _report([draw(records, root, out, images, beam)])
-
-
-def _photographs(suite: Suite, recipe: Recipe) -> Path:
-    """Returns the folder of Flickr-8K, or the miniature's, whose images need no features here."""
-    from data.mini import flickr8k
-
-    if recipe.scale != "mini":
-        return corpus_folder(suite, recipe, suite.root / "runs")
-    folder = suite.root / "runs" / "miniature" / "flickr8k"
-    flickr8k.write(folder)
-    return folder
 
 
 def _figures(out: Path | None, record: Path) -> Path:

@@ -3,6 +3,7 @@
 The captions differ as people's do, and each is true of its picture.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,12 @@ class Scene:
     sky: int
 
 
-def write(root: Path) -> None:
-    """Writes the corpus into `root` unless it is there. Raises UserError if something else is."""
+def write(root: Path, complete: Callable[[Path], object] = lambda folder: None) -> None:
+    """Writes the corpus into `root` unless it is there. Raises UserError if something else is.
+
+    `complete` adds what is made from the images before the folder gets its name, so that no other
+    process ever sees it without.
+    """
     if is_written(root):
         return
     with new_folder(root) as folder:
@@ -78,6 +83,7 @@ def write(root: Path) -> None:
         for split, count in IMAGES.items():
             members = [names[order.pop()] for _ in range(count)]
             (texts / NAMES[split]).write_text("\n".join(members) + "\n")
+        complete(folder)
 
 
 def invent(rng: np.random.Generator) -> Scene:

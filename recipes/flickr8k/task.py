@@ -55,9 +55,7 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> "CaptionT
 
 def miniature(folder: Path) -> None:
     """Writes the miniature corpus and its images' features, if they are not there yet."""
-    mini.write(folder)
-    if not (folder / "features_efficientnet_lite0.npz").exists():
-        extract(folder, "efficientnet_lite0")
+    mini.write(folder, complete=lambda images: extract(images, "efficientnet_lite0"))
 
 
 class CaptionTask:

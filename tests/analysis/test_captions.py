@@ -4,7 +4,6 @@ import base64
 import csv
 import io
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -388,13 +387,3 @@ def test_the_command_keeps_photographs_out_of_results(house, told, corpus, monke
     assert len(articles(out.read_text())) == 2
     other = CliRunner().invoke(app, ["gallery", str(house.run("dsd", 0, 29.0))])
     assert "is not of flickr8k" in str(other.exception)
-
-
-def test_a_miniatures_gallery_needs_no_folder_of_ones_own(house, told, corpus, monkeypatch):
-    monkeypatch.chdir(house.suite.root)
-    monkeypatch.setattr("data.mini.flickr8k.write", lambda root: shutil.copytree(corpus, root))
-    app = typer.Typer()
-    add_commands(app)
-    done = CliRunner().invoke(app, ["gallery", str(told("dsd", scale="mini")), "--out", "g.html"])
-    assert done.exit_code == 0, done.exception
-    assert len(articles(Path("g.html").read_text())) == 7
