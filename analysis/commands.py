@@ -106,7 +106,7 @@ def gallery(
     The images are every k-th of the test split in the folder that FLICKR8K points at. Photographs
     are not the suite's to publish: without `--out` the page stays out of results/.
 
-    Example: `dsd gallery results/runs/flickr8k-neuraltalk.*.seed0.json --images 20`
+    Example: `dsd gallery results/runs/flickr8k-neuraltalk.lite0.*.seed0.json`
     """
     from analysis.gallery import draw
     from dsd.record import label, read

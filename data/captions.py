@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-END = "."  # index 0: starts and ends every caption
+END_WORD = "."  # index 0: starts and ends every caption
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ def tokenize(text: str) -> tuple[str, ...]:
 class Vocabulary:
     """The words a captioner knows. Index 0 is both start and end (NeuralTalk, driver.py)."""
 
-    words: tuple[str, ...] = field(repr=False)  # words[0] is END
+    words: tuple[str, ...] = field(repr=False)  # words[0] is END_WORD
     counts: tuple[int, ...] = field(repr=False)  # in the training captions; [0]: the captions
 
     @classmethod
     def of(cls, train: CaptionSet, threshold: int) -> "Vocabulary":
         """Takes the words that occur `threshold` times or more, the most frequent first."""
         captions = [words for image in train.captions for words in image]
-        found = Counter(word for words in captions for word in words if word != END)
+        found = Counter(word for words in captions for word in words if word != END_WORD)
         kept = sorted((-n, word) for word, n in found.items() if n >= threshold)
         words, counts = [word for _, word in kept], [-n for n, _ in kept]
-        return cls((END, *words), (len(captions), *counts))
+        return cls((END_WORD, *words), (len(captions), *counts))
 
     def __len__(self) -> int:
         return len(self.words)

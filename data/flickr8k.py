@@ -119,6 +119,7 @@ def load_features(root: Path, network: str, images: Sequence[str]) -> np.ndarray
     remedy = f"run dsd features flickr8k --network {network}"
     if not path.is_file():
         raise UserError(f"{path}: is missing; {remedy}")
+    remedy = f"move it away and {remedy}"
     try:
         feats, names = _read_mat(path) if path == mat else _read_npz(path)
     except UserError:

@@ -23,6 +23,8 @@ def beam_search(
     likelier than one that has ended can't win any more, and is not followed any further.
     """
     images, device = len(state[0]), state[0].device
+    if not images:
+        return []
     scores = torch.zeros(images, 1, device=device)
     words = torch.full((images, 1, 1), END, device=device)  # the start token, then the words
     ended = torch.zeros(images, 1, dtype=torch.bool, device=device)

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from dsd.errors import UserError
-from models.beam_search import State, beam_search
+from models.beam_search import END, State, beam_search
 from models.dropout import dropout
 from models.packed_lstm import input_gates, packed_lstm, tick
 
-START = END = 0  # the index of both
+START = END  # one index for both
 PARAMETERS = ("We", "be", "Ws", "WLSTM", "Wd", "bd")
 Lengths = Sequence[int] | Tensor  # not on a GPU: packing needs them on the CPU
 COLUMNS = 32  # a multiple of them suits the processor's matrix product
@@ -85,6 +85,12 @@ class NeuralTalk(nn.Module):
                 f"NeuralTalk: {odd}: missing or unknown; give the arrays {' '.join(PARAMETERS)}"
             )
         arrays = {name: torch.from_numpy(np.array(params[name])) for name in PARAMETERS}
+        for name, array in arrays.items():
+            if array.dim() != 2 or not array.is_floating_point():
+                raise UserError(
+                    f"NeuralTalk: {name} is {array.dtype} of shape {tuple(array.shape)}, but must "
+                    "be floats of two axes; give the arrays of one checkpoint"
+                )
         for name, wanted in _shapes(arrays).items():
             if tuple(arrays[name].shape) != wanted:
                 raise UserError(

@@ -48,10 +48,10 @@ def bleu(
     table = np.array([counts(*pair) for pair in zip(spoken, together, strict=True)])
     found, usual = scores(table), standard(spoken, together)
     ratio, (length, closest) = found["length_ratio"], table[:, 8:].sum(axis=0)
-    ours = "/".join(f"{found[f'bleu{n}']:.1f}" for n in ORDERS)
-    theirs = "/".join(f"{usual[f'standard_bleu{n}']:.1f}" for n in ORDERS)
-    print(f"BLEU = {ours} (BP=1.000, ratio={ratio:.3f}, hyp_len={length}, ref_len={closest})")
-    print(f"standard BLEU = {theirs} (with brevity penalty, nltk), length ratio {ratio:.3f}")
+    script = "/".join(f"{found[f'bleu{n}']:.1f}" for n in ORDERS)
+    standard_ones = "/".join(f"{usual[f'standard_bleu{n}']:.1f}" for n in ORDERS)
+    print(f"BLEU = {script} (BP=1.000, ratio={ratio:.3f}, hyp_len={length}, ref_len={closest})")
+    print(f"standard BLEU = {standard_ones} (with brevity penalty, nltk), length ratio {ratio:.3f}")
 
 
 def _sentences(path: Path) -> list[list[str]]:

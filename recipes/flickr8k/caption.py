@@ -30,7 +30,13 @@ class Captioner:
 
         Raises UserError naming a file that is missing or no picture.
         """
-        found = self._net.caption(self._encoder(images), beam=beam)
+        features = self._encoder(images)
+        if features.shape[1] != len(self._net.We):
+            raise UserError(
+                f"the captioner reads {len(self._net.We)} features of an image, not the "
+                f"{features.shape[1]} that are made here; it is of another network"
+            )
+        found = self._net.caption(features, beam=beam)
         return [(self._vocabulary.decode(words), score) for words, score in found]
 
 

@@ -6,7 +6,6 @@ captions drawn with replacement, an epoch being as many as there are; scored as 
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +20,11 @@ from data.captions import CaptionSet, Vocabulary
 from data.flickr8k import LAYOUT, SOURCE, load, load_features, verify
 from data.loader import generator
 from data.mini import flickr8k as mini
+from dsd.errors import UserError
 from dsd.task import Batch, Loss, Shard
 from models import build
 from models.neuraltalk import NeuralTalk, targets
+from models.neuraltalk_checkpoint import read_original
 from models.weights import load_weights
 from recipes import bleu
 from recipes.flickr8k.features import extract
@@ -70,10 +71,10 @@ class CaptionTask:
     def __init__(self, settings: Settings, corpus: Path, seed: int) -> None:
         self._settings, self._seed = settings, seed
         self._sets = {split: load(corpus, split) for split in ("train", "val", "test")}
-        self._features = {
-            split: torch.from_numpy(load_features(corpus, settings.features, images.images))
-            for split, images in self._sets.items()
-        }
+        names = [name for images in self._sets.values() for name in images.images]
+        features = torch.from_numpy(load_features(corpus, settings.features, names))
+        parts = features.split([len(images) for images in self._sets.values()])
+        self._features = dict(zip(self._sets, parts, strict=True))
         self._vocabulary = Vocabulary.of(self._sets["train"], settings.threshold)
         self._captions = {
             split: _Captions(images, self._vocabulary) for split, images in self._sets.items()
@@ -112,12 +113,43 @@ class CaptionTask:
         with torch.no_grad():
             net.get_parameter("bd").copy_((counts / counts.max()).log())
         if weights:
-            load_weights(net, weights, network="neuraltalk")
+            self._load(net, weights)
         return net
 
+    def _load(self, net: nn.Module, weights: str) -> None:
+        """Takes over weights whose words are, or can be, numbered as this corpus's."""
+        if weights.endswith(".npz"):
+            raise UserError(
+                f"{weights}: does not say which word is which; give the original's checkpoint "
+                "(.p), or one that dsd wrote (.pt)"
+            )
+        if not weights.endswith(".p"):
+            load_weights(net, weights, network="neuraltalk")
+            return
+        original, words = read_original(Path(weights))
+        place = {word: i for i, word in enumerate(words)}
+        mine = self._vocabulary.words
+        if len(original.We) != len(net.get_parameter("We")) or set(place) != set(mine):
+            raise UserError(
+                f"{weights}: of {len(original.We)} features and {len(place)} words, the recipe has "
+                f"{len(net.get_parameter('We'))} and {len(mine)}, or other words; it can caption "
+                "(dsd caption), but not be scored here"
+            )
+        order = torch.tensor([place[word] for word in mine])
+        state = original.state_dict()
+        state.update({"Ws": state["Ws"][order]} | {n: state[n][:, order] for n in ("Wd", "bd")})
+        net.load_state_dict(state)
+
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
-        """Yields one epoch's batches from `first_step` on: captions drawn with replacement."""
+        """Yields one epoch's batches from `first_step` on: captions drawn with replacement.
+
+        Raises UserError when a process would have no caption of a batch.
+        """
         size, captions = self._settings.batch_size, self._captions["train"]
+        if size < shard[1]:
+            raise UserError(
+                f"task.batch_size: {size} captions for {shard[1]} processes; give each one at least"
+            )
         draws = torch.randint(
             len(captions), (self.steps_per_epoch, size), generator=generator(self._seed, epoch)
         )
@@ -137,7 +169,8 @@ class CaptionTask:
         rank, world = shard
         name, _, beam = split.partition("_beam")
         length = len(self._sets[name]) if beam else len(self._captions[name])
-        for index in torch.arange(length)[rank::world].split(EVAL_BATCH):
+        mine = torch.arange(length)[rank::world]
+        for index in mine.split(EVAL_BATCH) if len(mine) else ():
             if beam:
                 features = self._features[name][index]
                 yield {"index": index, "features": features, "split": name, "beam": int(beam)}
@@ -162,7 +195,9 @@ class CaptionTask:
         """Returns nats a caption and perplexity of the words, or BLEU (recipes/bleu.py)."""
         if "caption" not in results:
             per_word = float(np.sum(results["nats"], dtype=np.float64) / np.sum(results["words"]))
-            return {"loss": float(np.mean(results["nats"])), "perplexity": math.exp(per_word)}
+            with np.errstate(over="ignore"):  # the core refuses what is not finite
+                perplexity = float(np.exp(per_word))
+            return {"loss": float(np.mean(results["nats"])), "perplexity": perplexity}
         hypotheses = [caption.split() for caption in results["caption"].tolist()]
         references = self._sets[split.partition("_beam")[0]].captions
         return {

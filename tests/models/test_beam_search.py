@@ -8,36 +8,40 @@ from hypothesis import strategies as st
 
 from models.beam_search import END, beam_search
 
-VOCABULARY = 6
+VOCABULARY, STEPS = 6, 7
 
 
 def table(seed: int, images: int, end: float) -> torch.Tensor:
-    """Log probabilities of the next word after each word of each image; `end` favours the end."""
-    logits = torch.randn(
-        images, VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(seed)
-    )
-    logits[:, :, END] += end
-    return logits.double().log_softmax(2)
+    """Log probabilities (images, STEPS, V, V) of the next word after each; `end` favours the end.
+
+    They differ from step to step, so that no two captions have the same probability.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(images, STEPS, VOCABULARY, VOCABULARY, generator=generator)
+    logits[..., END] += end
+    return logits.double().log_softmax(3)
 
 
 def search(log_p: torch.Tensor, beam: int, most_words: int) -> list[tuple[list[int], float]]:
     def step(words, state):
-        (image,) = state
-        return log_p[image, words] + 3.0, state  # logits need not be normalised
+        image, number = state
+        return log_p[image, number, words] + 3.0, (image, number + 1)  # need not be normalised
 
-    return beam_search(step, (torch.arange(len(log_p)),), beam, most_words)
+    images = len(log_p)
+    state = torch.arange(images), torch.zeros(images, dtype=torch.int64)
+    return beam_search(step, state, beam, most_words)
 
 
 def plainly(log_p: torch.Tensor, beam: int, most_words: int) -> tuple[list[int], float]:
     """The original's rules: every hypothesis offers its `beam` best, ended ones stay."""
     beams = [(0.0, [])]
-    for _ in range(most_words):
+    for number in range(most_words):
         offers = []
         for score, words in beams:
             if words and words[-1] == END:
                 offers.append((score, words))
                 continue
-            after = log_p[words[-1] if words else END]
+            after = log_p[number, words[-1] if words else END]
             best = after.argsort(descending=True)[:beam].tolist()
             offers += [(score + after[word].item(), [*words, word]) for word in best]
         beams = sorted(offers, reverse=True)[:beam]
@@ -50,7 +54,7 @@ def plainly(log_p: torch.Tensor, beam: int, most_words: int) -> tuple[list[int],
     seed=st.integers(0, 2**20),
     beam=st.integers(1, 8),
     end=st.floats(-3, 3),
-    most_words=st.integers(1, 7),
+    most_words=st.integers(1, STEPS),
 )
 def test_many_images_at_once_give_what_one_at_a_time_gives(seed, beam, end, most_words):
     log_p = table(seed, 5, end)
@@ -69,8 +73,8 @@ def test_a_wide_beam_finds_the_best_of_all_captions():
             for c in range(VOCABULARY):
                 words = [a, b, c]
                 words = words[: words.index(END) + 1] if END in words else words
-                pairs = zip([END, *words], words, strict=False)
-                every.append(sum(log_p[0, x, y].item() for x, y in pairs))
+                pairs = enumerate(zip([END, *words], words, strict=False))
+                every.append(sum(log_p[0, t, x, y].item() for t, (x, y) in pairs))
     assert math.isclose(found, max(every), rel_tol=1e-12)
 
 

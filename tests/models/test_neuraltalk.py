@@ -152,6 +152,9 @@ def test_arrays_that_do_not_fit_are_refused(golden):
         NeuralTalk.from_numpy({**arrays, "WLSTM": arrays["WLSTM"][:, 1:]})
     with pytest.raises(UserError, match="bd: missing or unknown"):
         NeuralTalk.from_numpy({k: v for k, v in arrays.items() if k != "bd"})
+    for odd in (arrays["Ws"][0], arrays["Ws"].astype(int)):
+        with pytest.raises(UserError, match=r"Ws is torch.*, but must be floats of two axes"):
+            NeuralTalk.from_numpy({**arrays, "Ws": odd})
     with pytest.raises(UserError, match="Wx: missing or unknown"):
         NeuralTalk.from_numpy({**arrays, "Wx": arrays["bd"]})
 

@@ -24,14 +24,17 @@ class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined]
 
     def save_string(self, value: str | bytes) -> None:
         data = value.encode() if isinstance(value, str) else value
-        self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        if self.bin:
+            self.write(pickle.BINSTRING + struct.pack("<i", len(data)) + data)
+        else:
+            self.write(pickle.STRING + repr(data)[1:].encode() + b"\n")
 
     dispatch[str] = dispatch[bytes] = save_string
 
 
-def python2(value: object) -> bytes:
+def python2(value: object, protocol: int = 0) -> bytes:
     file = io.BytesIO()
-    Python2Pickler(file, protocol=2).dump(value)
+    Python2Pickler(file, protocol=protocol).dump(value)
     return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
 
@@ -53,16 +56,17 @@ def checkpoint() -> dict[str, Any]:
 
 @pytest.fixture
 def write(tmp_path):
-    def write(value: object) -> Path:
+    def write(value: object, protocol: int = 0) -> Path:  # the original's pickle.dump gave none
         path = tmp_path / "model_checkpoint_flickr8k.p"
-        path.write_bytes(python2(value))
+        path.write_bytes(python2(value, protocol))
         return path
 
     return write
 
 
-def test_arrays_and_words_are_read(checkpoint, write):
-    net, words = read_original(write(checkpoint))
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_arrays_and_words_are_read(checkpoint, write, protocol):
+    net, words = read_original(write(checkpoint, protocol))
     for name, array in checkpoint["model"].items():
         np.testing.assert_array_equal(net.get_parameter(name).detach().numpy(), array)
     assert words[:3] == (".", "word1", "word2")

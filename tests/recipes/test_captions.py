@@ -1,6 +1,8 @@
 """Captioning on the miniature: batches, figures, and the commands as a user types them."""
 
+import contextlib
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +10,19 @@ import pytest
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from rich.console import Console
 
 from data import flickr8k
 from data.mini import flickr8k as mini
+from dsd.checkpoint import load
 from dsd.errors import UserError
 from dsd.optimizers import make_optimizer
+from dsd.progress import Reporter
 from dsd.prunable import prunable
-from dsd.record import read, read_examples
+from dsd.record import finite, made, read, read_examples
+from dsd.run import Options, Run
 from dsd.score import score
+from dsd.stop import Stop, Stopped
 from dsd.suite import Suite
 from recipes.bleu import scores
 
@@ -136,15 +143,99 @@ def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding
     assert sorted(prunable(net, optimizer, recipe.exclude)) == ["WLSTM", "Wd", "We"]
 
 
-def test_weights_of_the_original_are_read(task, tmp_path):
+def test_weights_are_read_with_their_words(task, tmp_path):
     net = task.model()
-    path = tmp_path / "checkpoint.npz"
-    arrays = {name: value.numpy() for name, value in net.state_dict().items()}
-    np.savez(path, **{**arrays, "be": arrays["be"] + 1})
+    state = net.state_dict()
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"model": {**state, "be": state["be"] + 1}}, path)
     assert torch.equal(task.model(str(path)).be, net.be + 1)
-    np.savez(path, **{**arrays, "Wd": arrays["Wd"][:, 1:]})
+    torch.save({"model": {**state, "Wd": state["Wd"][:, 1:]}}, path)
     with pytest.raises(UserError, match=r"'Wd' is .*, but neuraltalk needs"):
         task.model(str(path))
+    np.savez(tmp_path / "arrays.npz", **{name: value.numpy() for name, value in state.items()})
+    with pytest.raises(UserError, match=r"arrays\.npz: does not say which word is which"):
+        task.model(str(tmp_path / "arrays.npz"))
+
+
+def test_an_original_checkpoint_is_scored_whatever_the_order_of_its_words(task, tmp_path):
+    net, words = task.model().eval(), task._vocabulary.words
+    order = [0, *range(len(words) - 1, 0, -1)]
+    arrays = {name: value.double().numpy() for name, value in net.state_dict().items()}
+    arrays["Ws"] = arrays["Ws"][order]
+    arrays |= {name: arrays[name][:, order] for name in ("Wd", "bd")}
+    checkpoint = {
+        "model": arrays,
+        "params": {},
+        "ixtoword": dict(enumerate(words[i] for i in order)),
+    }
+    path = tmp_path / "original.p"
+    path.write_bytes(pickle.dumps(checkpoint, protocol=3))
+    for name, value in task.model(str(path)).state_dict().items():
+        assert torch.equal(value, net.state_dict()[name]), name
+    checkpoint["ixtoword"][1] = "zebra"
+    path.write_bytes(pickle.dumps(checkpoint, protocol=3))
+    with pytest.raises(UserError, match=r"original\.p: .* or other words"):
+        task.model(str(path))
+
+
+def test_a_network_that_diverged_is_told(task):
+    net = task.model().eval()
+    with torch.no_grad():
+        net.bd[0, 0] = 1e5
+    figures, _ = score(task, net, Accelerator(cpu=True), "val")
+    assert figures["perplexity"] == math.inf
+    with pytest.raises(UserError, match="perplexity is inf"):
+        finite(figures, "epoch 1")
+
+
+def test_more_processes_than_captions_or_images(task):
+    with pytest.raises(UserError, match=r"task\.batch_size: 20 captions for 21 processes"):
+        next(task.batches(0, 0, (3, 21)))
+    images = task.corpus["images"]["test"]
+    assert list(task.eval_batches("test_beam3", (images, images + 1))) == []
+    assert task.model().caption(torch.empty(0, 12), beam=3) == []
+
+
+def test_a_stopped_captioner_goes_on_to_the_same_bits(task, tmp_path):
+    class StopAt(Stop):
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.left = step
+
+        def asked(self) -> bool:
+            self.left -= 1
+            self.reason = "enough" if self.left == 0 else ""
+            return bool(self.reason)
+
+    overrides = tuple(f"phases.{name}.epochs=0.03" for name in ("dense", "sparse", "redense"))
+    recipe = SUITE.recipe("flickr8k-neuraltalk", "mini", overrides)
+
+    def weights(folder: str, *stops: int) -> dict[str, torch.Tensor]:
+        for stop in (*map(StopAt, stops), Stop()):
+            run = Run(
+                recipe=recipe,
+                usual=recipe,
+                overrides=overrides,
+                seed=0,
+                task=task,
+                accelerator=Accelerator(cpu=True),
+                options=Options(),
+                runs=tmp_path / folder,
+                records=tmp_path / folder,
+                checkpoint_every_s=1e9,
+                made=made(torch.device("cpu"), ROOT),
+                stop=stop,
+                reporter=Reporter(Console(quiet=True)),
+            )
+            with contextlib.suppress(Stopped):
+                run.arm("dsd")
+        state = load(run.node_folder(recipe.plan("dsd")))
+        assert state is not None
+        return state["model"]
+
+    whole = weights("whole")
+    for name, value in weights("stopped", 2, 3).items():
+        assert torch.equal(value, whole[name]), name
 
 
 def test_every_command_on_the_miniature(dsd, tmp_path):
