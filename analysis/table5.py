@@ -1,5 +1,6 @@
 """The paper's table 5 (captions of Flickr-8K) beside ours, and whether DSD gains."""
 
+import re
 from collections.abc import Iterable, Iterator
 from math import sqrt
 from typing import Any
@@ -9,7 +10,7 @@ from scipy.special import stdtrit
 from analysis import paper
 from analysis.conditions import beneath, condition, title
 from analysis.grid import Grid, cells, metric_name, plus_minus, split_name
-from analysis.records import Group, Spread, spread
+from analysis.records import Group, Run, Spread, spread
 from dsd.suite import Suite
 
 TABLE = "table5_neuraltalk"
@@ -23,12 +24,18 @@ ROWS = {  # row -> arm, and the phase after which it is tested ("": the last)
 }
 BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
 OTHERS = (*(f"standard_{metric}" for metric in BLEU), "length_ratio", "mean_length")
+UNMASKED = ("baseline", "finetune", "llr")
+_SPARSITY = re.compile(r"phases\.\w+\.sparsity=")
 CONTROLS = {"baseline": "the baseline", "finetune": "the matched fine-tuning"}
 
 
 def captioning(groups: Iterable[Group]) -> list[Group]:
-    """Returns the groups that belong to table 5; miniatures do not."""
-    return [g for g in groups if g.first.table == TABLE and g.first.scale != "mini"]
+    """Returns the groups that belong to table 5; miniatures do not.
+
+    A sweep over sparsities gets the usual runs of the arms that have no mask: they are the same.
+    """
+    mine = [g for g in groups if g.first.table == TABLE and g.first.scale != "mini"]
+    return [Group((*group.runs, *_unmasked(group, mine))) for group in mine]
 
 
 def grids(suite: Suite, group: Group) -> list[Grid]:
@@ -42,10 +49,11 @@ def grids(suite: Suite, group: Group) -> list[Grid]:
         cells.append(_seeds(group, row))
         cells += [_ours(group, row, split, m) for split in group.splits for m in BLEU]
         rows.append((row, *cells))
-    why = group.reasons_apart(suite)
+    own = Group(tuple(run for run in group.runs if run.record.overrides == group.first.overrides))
+    why = own.reasons_apart(suite)
     apart = [f"Ours are not under the paper's conditions: {'; '.join(why)}."] if why else []
     told = (*answers(group), _papers_gain(published), *_how(group))
-    notes = (*told, *apart, *beneath(group, why))
+    notes = (*told, *_lent(group, own), *apart, *beneath(own, why))
     return [Grid(title(group), tuple(header), rows, notes), _others(group)]
 
 
@@ -102,6 +110,27 @@ def interval(found: Spread) -> tuple[float, float] | None:
         return None
     half = float(stdtrit(found.n - 1, 0.975)) * found.sd / sqrt(found.n)
     return found.mean - half, found.mean + half
+
+
+def _unmasked(group: Group, others: Iterable[Group]) -> list[Run]:
+    """Returns the runs without a mask that a group lacks for it differs in its sparsity alone."""
+    record = group.first
+    if not record.overrides or any(not _SPARSITY.match(change) for change in record.overrides):
+        return []
+    return [
+        run
+        for other in others
+        if (other.first.recipe, other.first.scale) == (record.recipe, record.scale)
+        for arm, seeds in other.arms.items()
+        if not other.first.overrides and arm in UNMASKED and arm not in group.arms
+        for run in seeds.values()
+    ]
+
+
+def _lent(group: Group, own: Group) -> list[str]:
+    arms = [arm for arm in group.arms if arm not in own.arms]
+    said = "as at the usual sparsity, on which they do not depend."
+    return [f"{_listed(arms)}: {said}"] if arms else []
 
 
 def _answer(group: Group, split: str, row: str) -> str:

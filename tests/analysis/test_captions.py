@@ -94,6 +94,26 @@ def test_the_papers_figures_and_ours_stand_in_columns_of_their_own(house, captio
     assert "dsd minus its baseline: BLEU-1 +2.0, BLEU-2 +2.1, BLEU-3 +2.0, BLEU-4 +1.7." in text
 
 
+def test_a_sweep_is_compared_with_the_arms_that_have_no_mask(house, captions):
+    three_seeds(captions)
+    change = ["phases.sparse.sparsity=0.5"]
+    for seed, figure in enumerate((50.0, 51.0, 52.0)):
+        captions("dsd", seed, figure, figure - 4, figure + 3, overrides=change)
+    usual, sweep = table5.captioning(groups(read_all(house.runs)))
+    assert sorted(usual.arms) == ["baseline", "dsd", "finetune"]
+    assert table5.difference(sweep, "baseline", "test_beam1", "bleu1") == (3.0, 0.0, 3)
+    assert table5.difference(sweep, "finetune", "test_beam1", "bleu1") == (0.5, 0.5, 3)  # 0, 0.5, 1
+    first, _ = table5.grids(house.suite, sweep)
+    assert "changed: phases.sparse.sparsity=0.5" in first.title
+    lent = "baseline and finetune: as at the usual sparsity, on which they do not depend."
+    assert lent in first.notes
+    phases = next(note for note in first.notes if note.startswith("Phases: "))
+    assert "sparsity 0.5" in phases
+    assert "sparsity 0.8" not in phases
+    other, _ = table5.grids(house.suite, usual)
+    assert lent not in other.notes
+
+
 def test_the_answers_as_done_by_hand(house, captions):
     three_seeds(captions)
     (group,) = groups(read_all(house.runs))
