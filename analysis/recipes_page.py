@@ -62,6 +62,8 @@ def _facts(recipe: Recipe) -> Iterator[str]:
     yield f"optimizer: {recipe.optimizer.name}, {_pairs(optimizer)}"
     if recipe.clip_value is not None:
         yield f"each entry of the gradient clipped to ±{recipe.clip_value:g}"
+    if recipe.clip_norm is not None:
+        yield f"the gradient's norm clipped to {recipe.clip_norm:g}"
     yield f"momentum at prune and at re-dense: {recipe.momentum}"
     for name, phase in recipe.phases.items():
         if phase.decay.shape != "constant":

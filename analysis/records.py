@@ -221,6 +221,7 @@ def _changed(settings: dict[str, Any], recipe: Recipe, arm: str) -> list[str]:
         "task": (settings["task"], json.loads(json.dumps(recipe.task))),
         "optimizer": (Optimizer.model_validate(settings["optimizer"]), recipe.optimizer),
         "clip_value": (settings.get("clip_value"), recipe.clip_value),
+        "clip_norm": (settings.get("clip_norm"), recipe.clip_norm),
         "exclude": (tuple(settings["exclude"]), recipe.exclude),
         "momentum": (settings["momentum"], recipe.momentum),
         "hand_on": (settings["hand_on"], recipe.hand_on),

@@ -71,6 +71,7 @@ class Recipe(_Strict):
     hand_on: Literal["last", "best_heldout"] = "last"  # the weights a phase hands on
     optimizer: Optimizer
     clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
+    clip_norm: Annotated[float, Field(gt=0)] | None = None  # L2, of the whole gradient
     task: dict[str, Any]  # checked by the corpus's task.py
     phases: dict[str, Phase]
     arms: dict[str, Arm]

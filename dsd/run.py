@@ -116,11 +116,11 @@ class Run:
 
     def _settings(self, recipe: Recipe, path: list[Node]) -> dict[str, Any]:
         """Returns all that decides a node's result; a checkpoint of anything else is refused."""
-        clip = {"clip_value": recipe.clip_value} if recipe.clip_value is not None else {}
+        clips = {"clip_value": recipe.clip_value, "clip_norm": recipe.clip_norm}
         return {
             "task": recipe.task,
             "optimizer": recipe.optimizer.model_dump(mode="json"),
-            **clip,
+            **{name: clip for name, clip in clips.items() if clip is not None},
             "exclude": list(recipe.exclude),
             "momentum": recipe.momentum,
             "hand_on": recipe.hand_on,
@@ -286,6 +286,7 @@ def _build(run: Run, node: Node) -> Parts:
         sparsifier,
         channels_last=run.options.channels_last,
         clip_value=recipe.clip_value,
+        clip_norm=recipe.clip_norm,
     )
 
 

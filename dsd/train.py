@@ -58,6 +58,7 @@ class Parts:
     sparsifier: Sparsifier
     channels_last: bool = False
     clip_value: float | None = None  # every entry of the gradient is kept within ± this
+    clip_norm: float | None = None  # a gradient longer than this is scaled down to it (L2)
 
     @property
     def shard(self) -> tuple[int, int]:
@@ -139,6 +140,8 @@ def _train_epoch(
         accelerator.backward(loss * _share(accelerator, examples))
         if parts.clip_value is not None:
             nn.utils.clip_grad_value_(parts.net.parameters(), parts.clip_value)
+        if parts.clip_norm is not None:
+            nn.utils.clip_grad_norm_(parts.net.parameters(), parts.clip_norm)
         optimizer.step()
 
         progress.steps += 1

@@ -245,7 +245,7 @@ def test_the_task_says_which_figure_chooses(own_suite):
     assert max(errors) > min(errors)
 
 
-def test_gradients_are_clipped_entry_by_entry(own_suite):
+def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
     def moved(*overrides: str) -> tuple[float, dict[str, object]]:
         run = make_run(
             own_suite,
@@ -258,14 +258,19 @@ def test_gradients_are_clipped_entry_by_entry(own_suite):
         start = {k: v.clone() for k, v in run.task.model().state_dict().items()}
         settings = record.read(run.arm("baseline")).settings
         end = weights(run, "baseline", 1)
-        return max((end[k] - v).abs().max().item() for k, v in start.items()), settings
+        change = torch.cat([(end[k] - v).flatten() for k, v in start.items()])
+        return change.abs().max().item(), change.norm().item(), settings
 
-    free, settings = moved()
-    assert free > 0.01
-    assert "clip_value" not in settings
-    clipped, settings = moved("clip_value=0.001")
-    assert clipped == pytest.approx(0.001, rel=1e-4)
+    largest, length, settings = moved()
+    assert largest > 0.01
+    assert not {"clip_value", "clip_norm"} & settings.keys()
+    largest, length, settings = moved("clip_value=0.001")
+    assert largest == pytest.approx(0.001, rel=1e-4)
+    assert length > 0.0011
     assert settings["clip_value"] == 0.001
+    largest, length, settings = moved("clip_norm=0.001")
+    assert length == pytest.approx(0.001, rel=1e-3)
+    assert settings["clip_norm"] == 0.001
 
 
 def test_checkpoints_keep_what_the_network_needs_beside_its_weights(own_suite):
