@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from data.transforms import Cifar, FilePreprocessing, Preprocessing
 from dsd.errors import UserError
 
 Batch = dict[str, Tensor]
+T = TypeVar("T")
 
 
 class Loader:
@@ -94,28 +95,13 @@ class Loader:
     ) -> Iterator[Batch]:
         seed = (self.seed, epoch) if self.train else None
         dataset = _Batches(self.images, preprocessing, seed, self.skip_corrupt)
-        loader: DataLoader[tuple[Batch, list[str]] | UserError] = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=parts,  # a list of index arrays: one item is one batch
-            num_workers=min(self.workers, len(parts)),
-            collate_fn=_as_it_is,
-            worker_init_fn=_outlive_signals,
-            generator=torch.Generator(),  # without it, iterating draws from the global generator
-        )
-        for item in loader:
-            if isinstance(item, UserError):
-                raise item
-            batch, skipped = item
+        for batch, skipped in in_workers(dataset, parts, self.workers):
             self.skipped += [name for name in skipped if name not in self.skipped]
             yield batch
 
 
 class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
-    """Maps the indices of a batch to (batch, names of skipped images), in a worker or here.
-
-    An error is returned, not raised: raised in a worker it would reach the user as a traceback.
-    """
+    """Maps the indices of a batch to (batch, names of skipped images), or to an error."""
 
     def __init__(
         self,
@@ -154,6 +140,28 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
         if self.seed is None:
             return self.preprocessing.evaluate(image)
         return self.preprocessing.train(image, np.random.default_rng([*self.seed, index]))
+
+
+def in_workers(
+    dataset: Dataset[T | UserError], parts: list[np.ndarray], workers: int
+) -> Iterator[T]:
+    """Yields `dataset[part]` for each part in turn, made in so many processes (0: in this one).
+
+    Raises the UserError that the dataset returns: raised in a worker it would be a traceback.
+    """
+    loader: DataLoader[T | UserError] = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=parts,  # a list of index arrays: one item is one batch
+        num_workers=min(workers, len(parts)),
+        collate_fn=_as_it_is,
+        worker_init_fn=_outlive_signals,
+        generator=torch.Generator(),  # without it, iterating draws from the global generator
+    )
+    for item in loader:
+        if isinstance(item, UserError):
+            raise item
+        yield item
 
 
 def generator(*numbers: int) -> torch.Generator:

@@ -76,6 +76,19 @@ def load(folder: Path) -> dict[str, Any] | None:
     return state
 
 
+def load_named(folder: Path) -> dict[str, Any]:
+    """Returns the checkpoint of the phase's folder that a user named.
+
+    Raises UserError, naming a folder beneath that has one, when there is none.
+    """
+    state = load(folder)
+    if state is None:
+        phases = sorted(path.parent for path in folder.glob(f"**/{POINTER}"))
+        hint = f"; name a phase's folder in it, such as {phases[-1]}" if phases else ""
+        raise UserError(f"{folder}: holds no checkpoint{hint or '; train one with dsd run'}")
+    return state
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Holds the run folder for this process; the system lets go when the process dies.

@@ -22,6 +22,8 @@ NETWORKS = {  # name: its file
     "resnet20": "resnet",
     "neuraltalk": "neuraltalk",
     "efficientnet_lite0": "efficientnet_lite",
+    "deepspeech": "deepspeech",
+    "deepspeech2": "deepspeech2",
 }
 
 

@@ -13,11 +13,6 @@ from dsd.errors import UserError
 score = typer.Typer(no_args_is_help=True, help="Scores text files against references.")
 
 
-@score.callback()
-def _group() -> None:
-    """Keeps `score` a group of commands while it has but one."""
-
-
 @score.command()
 def bleu(
     hypotheses: Annotated[Path, typer.Option(help="Captions to score, one a line.")],
@@ -54,6 +49,35 @@ def bleu(
     print(f"standard BLEU = {standard_ones} (with brevity penalty, nltk), length ratio {ratio:.3f}")
 
 
+@score.command("wer")
+def word_errors(
+    hypotheses: Annotated[Path, typer.Option(help="Transcripts to score, one a line.")],
+    references: Annotated[Path, typer.Option(help="As many lines: what was said.")],
+) -> None:
+    """Prints the word and the character error rate in percent, pooled over all lines.
+
+    Words are what white space separates, as they stand: nothing is put into lower case. Blanks
+    between words count as characters.
+
+    Example: `dsd score wer --hypotheses heard.txt --references said.txt`
+    """
+    from recipes.wer import counts, rates
+
+    heard, said = _sentences(hypotheses), _sentences(references)
+    if len(heard) != len(said):
+        raise UserError(
+            f"{references}: has {len(said)} lines, {hypotheses} has {len(heard)}; "
+            "give both a line for every utterance"
+        )
+    if not any(said):
+        raise UserError(f"{references}: holds no word; give the words that were said")
+    pairs = zip(heard, said, strict=True)
+    table = [counts(" ".join(hypothesis), " ".join(reference)) for hypothesis, reference in pairs]
+    found, (errors, words, wrong, characters) = rates(table), map(sum, zip(*table, strict=True))
+    print(f"WER {found['wer_pct']:.2f} % ({errors} errors in {words} words)")
+    print(f"CER {found['cer_pct']:.2f} % ({wrong} errors in {characters} characters)")
+
+
 def _sentences(path: Path) -> list[list[str]]:
     """Returns the words of each line. Raises UserError when there is no line, or no UTF-8 text."""
     try:
@@ -64,5 +88,5 @@ def _sentences(path: Path) -> list[list[str]]:
         raise UserError(f"{path}: byte {error.start} is not UTF-8; convert the file") from None
     lines = text.removesuffix("\n").split("\n")
     if not text:
-        raise UserError(f"{path}: is empty; give it a line for every image")
+        raise UserError(f"{path}: is empty; give it a line for each")
     return [line.split() for line in lines]

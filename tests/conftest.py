@@ -1,13 +1,17 @@
-"""What the tests share: a suite of one's own in a temporary folder, and the command."""
+"""What the tests share: a suite of one's own in a folder, the command, corpora of noise."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from data.speech import Source, SpeechSet, prepare, read_manifest
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,3 +38,24 @@ def dsd() -> Command:
         )
 
     return run
+
+
+def noise(place: int, samples: int) -> np.ndarray:
+    return np.random.default_rng(place).integers(-9000, 9000, samples).astype(np.int16)
+
+
+@pytest.fixture(scope="session")
+def speech_set() -> Callable[..., SpeechSet]:
+    """Prepares utterances u0, u1, ... of noise, so many samples long, as AN4's training set."""
+
+    def make(root: Path, samples: Sequence[int], texts: Sequence[str] = ()) -> SpeechSet:
+        sources = [
+            Source(f"u{i}", f"speaker{i % 4}", text, partial(noise, i, length))
+            for i, (length, text) in enumerate(
+                zip(samples, texts or ["go on"] * len(samples), strict=True)
+            )
+        ]
+        prepare("an4", {"train": sources}, root)
+        return read_manifest(root, "an4", "train")
+
+    return make

@@ -46,11 +46,7 @@ def _original(path: Path) -> tuple[NeuralTalk, tuple[str, ...], str]:
 
 
 def _trained(run: Path) -> tuple[NeuralTalk, tuple[str, ...], str]:
-    state = checkpoint.load(run)
-    if state is None:
-        phases = sorted(path.parent for path in run.glob(f"**/{checkpoint.POINTER}"))
-        hint = f"; name a phase's folder in it, such as {phases[-1]}" if phases else ""
-        raise UserError(f"{run}: holds no checkpoint{hint or '; train one with dsd run'}")
+    state = checkpoint.load_named(run)
     assets = state.get("assets", {})
     if not {"vocabulary", "features"} <= assets.keys():
         raise UserError(f"{run}: is no captioner's; name a run of flickr8k-neuraltalk")

@@ -1,0 +1,270 @@
+"""Speech as networks read it: FLAC files and, for each split, a manifest of who says what.
+
+A manifest is <split>.jsonl, an utterance a line. Its keys are NeMo's (audio_filepath, duration in
+seconds, text) and ours: utterance, speaker, samples, and sha256 of the samples.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import soundfile
+from pydantic import BaseModel, Field, ValidationError
+from rich.console import Console
+from rich.progress import track
+
+from data.audio import SAMPLE_RATE
+from data.images import is_miniature
+from dsd.checkpoint import lock, write_atomically
+from dsd.errors import UserError
+
+ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"  # symbol i + 1; 0 is CTC's blank
+SYMBOLS = len(ALPHABET) + 1
+TEXT = r"[a-z']+( [a-z']+)*"
+MINIATURE_NOTE = ("miniature: synthetic speech",)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a line of a manifest says."""
+
+    name: str
+    file: str  # relative to the manifest's folder
+    samples: int
+    speaker: str
+    text: str
+    sha256: str  # of the samples, int16, low byte first
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class SpeechSet:
+    """The utterances of one split, in the manifest's order."""
+
+    name: str  # "an4/train"
+    root: Path
+    utterances: tuple[Utterance, ...]
+    notes: tuple[str, ...] = ()  # what must be said beside any number
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 in hex of names, texts and samples, in order."""
+        lines = (f"{u.name}\t{u.text}\t{u.sha256}\n" for u in self.utterances)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """An utterance of a corpus as it came."""
+
+    name: str
+    speaker: str
+    text: str
+    read: Callable[[], np.ndarray]  # (samples,) int16 at 16 kHz
+
+
+class _Line(BaseModel):
+    audio_filepath: str
+    text: Annotated[str, Field(pattern=f"^{TEXT}$")]
+    utterance: str
+    speaker: str
+    samples: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    def read(self) -> Utterance:
+        return Utterance(
+            self.utterance, self.audio_filepath, self.samples, self.speaker, self.text, self.sha256
+        )
+
+
+def encode(text: str) -> list[int]:
+    """Returns the symbols of a text. Raises UserError for a character outside the alphabet."""
+    for character in text:
+        if character not in ALPHABET:
+            raise UserError(f"{text!r}: {character!r} is no symbol; use letters, ' and blanks")
+    return [ALPHABET.index(character) + 1 for character in text]
+
+
+def decode(labels: Iterable[int]) -> str:
+    """Returns the text of symbols; CTC's blank stands for nothing."""
+    return "".join(ALPHABET[label - 1] for label in labels if label)
+
+
+def greedy(best: Sequence[int]) -> str:
+    """Returns what the likeliest symbol of each frame spells: words with a blank between them.
+
+    CTC's rule (Graves et al., ICML 2006): repeats are one symbol, then CTC's blanks are dropped.
+    """
+    return " ".join(decode(label for label, _ in groupby(best)).split())
+
+
+def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
+    """Reads root/<split>.jsonl; whether the audio files are there, `report` tells.
+
+    Raises UserError when the manifest is missing or empty, and naming a line that is damaged.
+    """
+    path = root / f"{split}.jsonl"
+    remedy = f"dsd prepare {corpus} FOLDER... --to {root} writes it"
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    if not lines:
+        raise UserError(f"{path}: names no utterance; move it away, then {remedy}")
+    utterances = []
+    for number, line in enumerate(lines, 1):
+        try:
+            utterances.append(_Line.model_validate_json(line).read())
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "JSON"
+            raise UserError(
+                f"{path}:{number}: {key}: {first['msg']}; move the manifests away, then {remedy}"
+            ) from None
+    return SpeechSet(f"{corpus}/{split}", root, tuple(utterances))
+
+
+def load(root: Path, corpus: str, split: str, expected: int) -> SpeechSet:
+    """Returns a split of so many utterances, with notes; see `read_manifest` and `size_notes`."""
+    speech = read_manifest(root, corpus, split)
+    if is_miniature(root):
+        return replace(speech, notes=MINIATURE_NOTE)
+    manifest = root / f"{split}.jsonl"
+    return replace(speech, notes=size_notes(manifest, split, len(speech), expected))
+
+
+def size_notes(where: Path, split: str, count: int, expected: int) -> tuple[str, ...]:
+    """Returns what must be said of a training set that is not whole.
+
+    Raises UserError, naming `where`, for another set: its score could be compared with none.
+    """
+    if count == expected:
+        return ()
+    if not split.startswith("train"):
+        raise UserError(
+            f"{where}: {split} has {count} utterances, the corpus has {expected}; "
+            "prepare it from the whole corpus"
+        )
+    return (f"partial training set: {count} of {expected} utterances",)
+
+
+def report(speech: SpeechSet) -> str:
+    """Returns a line on a set: its size, and its notes.
+
+    Raises UserError naming a FLAC file that is missing or has another number of samples.
+    """
+    for utterance in speech.utterances:
+        path = speech.root / utterance.file
+        if not _is_whole(path, utterance.samples):
+            raise UserError(
+                f"{path}: no FLAC file of {utterance.samples} samples; restore it, or move the "
+                "manifests away and prepare the corpus again"
+            )
+    hours = sum(utterance.seconds for utterance in speech.utterances) / 3600
+    speakers = len({utterance.speaker for utterance in speech.utterances})
+    words = sum(len(utterance.text.split()) for utterance in speech.utterances)
+    counts = f"{len(speech)} utterances, {hours:.2f} hours, {speakers} speakers, {words} words"
+    return "; ".join([f"{speech.name}: {counts}", *speech.notes])
+
+
+def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:
+    """Writes into/audio/<split>/<name>.flac and, last, the manifests; returns a line a split.
+
+    What is done stands in a hidden journal, so that a stopped preparation goes on. Raises UserError
+    before anything is written when a name comes twice or a text is no text, when the manifests are
+    there already or another process prepares the folder; later when a recording cannot be read.
+    """
+    _check(corpus, sources)
+    with lock(into):
+        journal = into / f".{corpus}.part"
+        manifests = [into / f"{split}.jsonl" for split in sources]
+        for manifest in manifests:
+            if manifest.exists() and not journal.exists():
+                raise UserError(f"{manifest}: is there already; move it away to prepare it again")
+        done = _read_journal(journal)
+        for split in sources:
+            (into / "audio" / split).mkdir(parents=True, exist_ok=True)
+        todo = [(split, source) for split in sources for source in sources[split]]
+        with journal.open("a") as file:
+            for split, source in track(todo, corpus, console=Console(stderr=True)):
+                place = f"audio/{split}/{source.name}.flac"
+                if not (place in done and _is_whole(into / place, done[place].samples)):
+                    done[place] = _write(into, place, source)
+                    file.write(_line(done[place]))
+                    file.flush()
+        os.sync()  # once: for each file it would take longer than the work
+        for split, manifest in zip(sources, manifests, strict=True):
+            lines = (
+                _line(replace(done[f"audio/{split}/{s.name}.flac"], speaker=s.speaker, text=s.text))
+                for s in sources[split]
+            )
+            write_atomically(manifest, "".join(lines).encode())
+        journal.unlink()
+    return [report(read_manifest(into, corpus, split)) for split in sources]
+
+
+def _check(corpus: str, sources: Mapping[str, Sequence[Source]]) -> None:
+    seen: dict[str, str] = {}
+    for split, members in sources.items():
+        if not members:
+            raise UserError(f"{corpus}/{split}: has no utterance; name the whole corpus")
+        for source in members:
+            where = f"{corpus}/{split}: {source.name}"
+            if source.name in seen:
+                raise UserError(f"{where}: is in {seen[source.name]} already; remove one of them")
+            if not re.fullmatch(TEXT, source.text):
+                raise UserError(
+                    f"{where}: {source.text!r} is no text of words, of a to z and '; mend its "
+                    "transcript"
+                )
+            seen[source.name] = split
+
+
+def _read_journal(journal: Path) -> dict[str, Utterance]:
+    """Returns what was done, by file. Drops the line that a crash cut short."""
+    lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    write_atomically(journal, "".join(whole).encode())
+    return {u.file: u for u in (_Line.model_validate_json(line).read() for line in whole)}
+
+
+def _write(into: Path, place: str, source: Source) -> Utterance:
+    samples = source.read()
+    path = into / place
+    temporary = path.with_name(f".{path.name}.part")
+    soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    temporary.replace(path)
+    digest = hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()
+    return Utterance(source.name, place, len(samples), source.speaker, source.text, digest)
+
+
+def _line(utterance: Utterance) -> str:
+    keys = {
+        "audio_filepath": utterance.file,
+        "duration": utterance.seconds,
+        "text": utterance.text,
+        "utterance": utterance.name,
+        "speaker": utterance.speaker,
+        "samples": utterance.samples,
+        "sha256": utterance.sha256,
+    }
+    return json.dumps(keys) + "\n"
+
+
+def _is_whole(path: Path, samples: int) -> bool:
+    try:
+        return bool(soundfile.info(path).frames == samples)
+    except soundfile.SoundFileError:
+        return False

@@ -1,0 +1,90 @@
+"""Batches of utterances of like duration, the same bits for the same seed, from any step on.
+
+The first epoch goes from short to long (SortaGrad: Amodei et al. 2016, section 3.3); in every later
+one the batches come in random order. Neither workers nor processes change what is in a batch.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from data.loader import generator, in_workers
+from data.spectrogram import BINS, Spectrograms
+from data.speech import SpeechSet, encode
+from dsd.errors import UserError
+
+Batch = dict[str, Any]
+JITTER = 0.03  # standard deviation by which durations are blurred, so that batches change
+
+
+class Utterances:
+    """Batches of a set: see `batches`. `steps` is how many an epoch has; the last may be short."""
+
+    def __init__(
+        self, speech: SpeechSet, *, batch_size: int, seed: int, cached: bool, workers: int = 0
+    ) -> None:
+        self._dataset = _Batches(speech, Spectrograms(speech, cached=cached))
+        self._batch_size, self._seed, self._workers = batch_size, seed, workers
+        self._durations = np.array([utterance.samples for utterance in speech.utterances])
+        self.steps = -(-len(speech) // batch_size)
+
+    def batches(
+        self, epoch: int | None, first_step: int = 0, shard: tuple[int, int] = (0, 1)
+    ) -> Iterator[Batch]:
+        """Yields one epoch's batches from `first_step` on; without an epoch, from short to long.
+
+        features (B, T, 161) float32, zero after an utterance's end; frames: B ints; labels: the
+        transcripts' symbols in a row, int64; label_lengths: B ints; index (B,): place in the set.
+        `shard` is (rank, number of processes); a process's part of a short batch can be empty.
+        """
+        rank, world = shard
+        parts = [batch[rank::world] for batch in self._order(epoch)[first_step:]]
+        return in_workers(self._dataset, parts, self._workers)
+
+    def padding(self, epoch: int | None) -> float:
+        """Returns the share of an epoch's frames that is padding, in percent."""
+        frames = np.array(self._dataset.spectrograms.frames)
+        batches = [frames[batch] for batch in self._order(epoch)]
+        padded = sum(len(batch) * batch.max() for batch in batches)
+        return float(100 * (1 - frames.sum() / padded))
+
+    def _order(self, epoch: int | None) -> list[np.ndarray]:
+        durations, order = self._durations, None
+        if epoch:
+            draws = generator(self._seed, epoch)
+            blur = torch.randn(len(durations), generator=draws).numpy()
+            durations = durations * np.exp(JITTER * blur)
+            order = torch.randperm(self.steps, generator=draws).tolist()
+        by_length = np.argsort(durations, kind="stable")
+        starts = range(0, len(by_length), self._batch_size)
+        batches = [by_length[start : start + self._batch_size] for start in starts]
+        return [batches[i] for i in order] if order else batches
+
+
+class _Batches(Dataset[Batch | UserError]):
+    """Maps the indices of a batch to the batch, in a worker or here."""
+
+    def __init__(self, speech: SpeechSet, spectrograms: Spectrograms) -> None:
+        self.spectrograms = spectrograms
+        self._labels = [encode(utterance.text) for utterance in speech.utterances]
+
+    def __getitem__(self, indices: np.ndarray) -> Batch | UserError:
+        places = indices.tolist()
+        frames = [self.spectrograms.frames[place] for place in places]
+        features = torch.zeros(len(places), max(frames, default=0), BINS)
+        try:
+            for row, place in enumerate(places):
+                features[row, : frames[row]] = torch.from_numpy(self.spectrograms[place])
+        except UserError as error:
+            return error
+        labels = [self._labels[place] for place in places]
+        return {
+            "index": torch.from_numpy(indices),
+            "features": features,
+            "frames": frames,
+            "labels": torch.tensor([s for each in labels for s in each], dtype=torch.int64),
+            "label_lengths": [len(each) for each in labels],
+        }

@@ -1,0 +1,70 @@
+"""Spectrograms: the formula, the number of frames, and a cache that changes nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.spectrogram import Spectrograms, frames, spectrogram
+from dsd.errors import UserError
+
+
+def noise(samples):
+    return np.random.default_rng(samples).integers(-9000, 9000, samples).astype(np.int16)
+
+
+def test_the_formula():
+    samples = noise(16_000)
+    windows = np.lib.stride_tricks.sliding_window_view(samples / 2**15, 320)[::160]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(320) / 320)
+    power = np.abs(np.fft.rfft(windows * hann)) ** 2
+    bins = np.log(power + 1e-6)
+    expected = (bins - bins.mean(0)) / (bins.std(0) + 1e-3)
+    found = spectrogram(samples)
+    assert found.shape == (99, 161)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+@given(samples=st.integers(1, 3000))
+def test_frames(samples):
+    found = spectrogram(noise(samples))
+    assert found.shape == (frames(samples), 161)
+    assert np.isfinite(found).all()
+
+
+def test_silence_is_finite():
+    assert np.isfinite(spectrogram(np.zeros(1000, np.int16))).all()
+
+
+def test_ten_milliseconds_are_a_step():
+    assert [frames(n) for n in (0, 1, 320, 479, 480, 16_000)] == [1, 1, 1, 1, 2, 99]
+
+
+def test_the_cache_changes_nothing(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000, 5000, 320])
+    plain, cached = Spectrograms(speech, cached=False), Spectrograms(speech, cached=True)
+    assert plain.frames == cached.frames
+    for place in (2, 0, 1):
+        np.testing.assert_array_equal(plain[place], cached[place])
+
+
+def test_the_cache_is_made_once_for_a_corpus(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000, 5000])
+    first = Spectrograms(speech, cached=True)[1].copy()
+    for path in (tmp_path / "corpus" / "audio" / "train").iterdir():
+        path.unlink()
+    np.testing.assert_array_equal(Spectrograms(speech, cached=True)[1], first)
+    assert len(list((tmp_path / "corpus" / "features").iterdir())) == 1
+    other = replace(speech, utterances=speech.utterances[:1])
+    with pytest.raises(UserError, match=r"u0\.flac"):
+        Spectrograms(other, cached=True)
+    assert len(list((tmp_path / "corpus" / "features").iterdir())) == 1  # nothing half-written
+
+
+def test_audio_of_another_length_is_refused(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000])
+    wrong = replace(speech.utterances[0], samples=999)
+    with pytest.raises(UserError, match=r"u0\.flac: has 1000 samples, the manifest says 999"):
+        Spectrograms(replace(speech, utterances=(wrong,)), cached=False)[0]
