@@ -19,6 +19,7 @@ METRICS = {
     "top5_error_pct": "top-5 error (%)",
     "error_pct": "error (%)",
     "wer_pct": "WER (%)",
+    "cer_pct": "CER (%)",
     **{f"bleu{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
     **{f"standard_bleu{n}": f"standard BLEU-{n}" for n in (1, 2, 3, 4)},
     "length_ratio": "length ratio",
@@ -73,8 +74,8 @@ def metric_name(metric: str) -> str:
 
 
 def phase_name(name: str) -> str:
-    """Returns a phase's name as the paper writes it."""
-    return {"redense": "re-dense"}.get(name, name)
+    """Returns a phase's name as the paper writes it: redense1 is "re-dense1"."""
+    return re.sub("^redense", "re-dense", name)
 
 
 def split_name(split: str) -> str:

@@ -13,6 +13,8 @@ ROWS = {  # arm -> row of a table; model_zoo has the arms in its columns
     "finetune": "finetune_second_half",
     "llr": "llr",
 }
+LAST = "dense_2"  # dsd's row in the tables of two iterations
+TESTS = {"eval92": "wsj92", "eval93": "wsj93"}  # test set -> prefix of its columns
 QUOTED = "bleu4"  # of the four orders
 NO_METRIC = {"row", "network", "sd_pct", "runs", "sparsity_pct", "epochs", "lr", "confidence"}
 
@@ -47,16 +49,11 @@ def figures(
 ) -> tuple[str, dict[str, Figure]]:
     """Returns the metric and {arm: figure} of one recipe's row, for the arms that the paper has.
 
-    `column` prefixes the columns of a table on several networks or test sets; in model_zoo it
-    names the row. Without a metric BLEU-4 or the table's first counts. Raises UserError that names
-    the file.
+    `column` prefixes the columns of a table on several networks; in model_zoo it names the row.
+    `split` picks the columns of a table on several test sets. Without a metric BLEU-4 or the
+    table's first counts. Raises UserError that names the file.
     """
-    path = folder / f"{table}.csv"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError:
-        raise UserError(f"{path}: missing; a recipe names it as its table") from None
+    path, rows = folder / f"{table}.csv", read(folder, table)
     header = [name for name in rows[0] if name not in NO_METRIC]
     metric = metric or (QUOTED if QUOTED in header else None)
     if "network" in rows[0]:
@@ -69,10 +66,33 @@ def figures(
     else:
         name, metric = _column(path, header, column, metric, split)
         by_row = {row["row"]: row for row in rows}
+        if LAST in by_row:
+            by_row["dsd"] = by_row[LAST]
         cells = {arm: (by_row[row], name) for arm, row in rows_of.items() if row in by_row}
     return metric, {
         arm: _figure(path, *cell) for arm, cell in cells.items() if cell[0].get(cell[1])
     }
+
+
+def test_sets(folder: Path, table: str) -> list[str]:
+    """Returns the test sets that have columns of their own, [""] where a table has one alone."""
+    header = read(folder, table)[0]
+    found = [
+        split for split, test in TESTS.items() if any(h.startswith(f"{test}_") for h in header)
+    ]
+    return found or [""]
+
+
+def read(folder: Path, table: str) -> list[dict[str, str]]:
+    """Returns a table's rows. Raises UserError that names the file when it is missing."""
+    path = folder / f"{table}.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        raise UserError(
+            f"{path}: missing; restore it, or name another table in the recipe"
+        ) from None
 
 
 def gain(baseline: float, dsd: float, metric: str) -> float:
@@ -84,7 +104,8 @@ def _column(
     path: Path, header: list[str], column: str | None, metric: str | None, split: str
 ) -> tuple[str, str]:
     """Returns the name of a metric's column, and the metric."""
-    prefixes = [f"{column}_"] if column else [f"{split}_", "", "mean_"]
+    own = column or TESTS.get(split)
+    prefixes = [f"{own}_"] if own else ["", "mean_"]
     for name in header:
         for prefix in prefixes:
             found = name.removeprefix(prefix)

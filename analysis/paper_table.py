@@ -19,6 +19,7 @@ class _Line(NamedTuple):
     published: dict[str, paper.Figure]
     group: Group | None
     split: str
+    several: bool  # test sets
 
 
 def grid(suite: Suite, found: Sequence[Group]) -> Grid:
@@ -31,10 +32,9 @@ def grid(suite: Suite, found: Sequence[Group]) -> Grid:
     rows, notes = [], []
     for line in lines:
         group, title = line.group, line.recipe.title
-        several = group is not None and len(group.splits) > 1
         rows.append(
             (
-                f"{title}, {split_name(line.split)}" if several else title,
+                f"{title}, {split_name(line.split)}" if line.several else title,
                 metric_name(line.metric),
                 *(_published(line.published.get(arm)) for arm in ("baseline", "dsd")),
                 _published_gain(line),
@@ -84,13 +84,15 @@ def _lines(suite: Suite, found: Sequence[Group]) -> Iterator[_Line]:
         recipe = suite.recipe(name)
         if not recipe.table:
             continue
-        mine = [(g, split) for g in found if g.first.recipe == name for split in g.splits]
-        lines: list[tuple[Group | None, str]] = [*mine] or [(None, "")]
-        for group, split in lines:
-            metric, published = paper.figures(
-                folder, recipe.table, recipe.column, group.first.metric if group else None, split
-            )
-            yield _Line(recipe, metric, published, group, split)
+        mine: list[Group | None] = [g for g in found if g.first.recipe == name]
+        for group in mine or [None]:
+            splits = group.splits if group else paper.test_sets(folder, recipe.table)
+            wanted = group.first.metric if group else None
+            for split in splits:
+                metric, published = paper.figures(
+                    folder, recipe.table, recipe.column, wanted, split
+                )
+                yield _Line(recipe, metric, published, group, split, len(splits) > 1)
 
 
 def _arms(group: Group | None) -> list[str]:

@@ -1,16 +1,14 @@
 """The paper's table 5 (captions of Flickr-8K) beside ours, and whether DSD gains."""
 
-import re
 from collections.abc import Iterable, Iterator
-from math import sqrt
 from typing import Any
-
-from scipy.special import stdtrit
 
 from analysis import paper
 from analysis.conditions import beneath, condition, title
 from analysis.grid import Grid, cells, metric_name, plus_minus, split_name
-from analysis.records import Group, Run, Spread, spread
+from analysis.records import Group, Spread, spread
+from analysis.sweeps import borrowed, completed, own
+from analysis.verdicts import CONTROLS, after, answer, interval, listed, paired, what_intervals_are
 from dsd.suite import Suite
 
 TABLE = "table5_neuraltalk"
@@ -24,18 +22,11 @@ ROWS = {  # row -> arm, and the phase after which it is tested ("": the last)
 }
 BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
 OTHERS = (*(f"standard_{metric}" for metric in BLEU), "length_ratio", "mean_length")
-UNMASKED = ("baseline", "finetune", "llr")
-_SPARSITY = re.compile(r"phases\.\w+\.sparsity=")
-CONTROLS = {"baseline": "the baseline", "finetune": "the matched fine-tuning"}
 
 
 def captioning(groups: Iterable[Group]) -> list[Group]:
-    """Returns the groups that belong to table 5; miniatures do not.
-
-    A sweep over sparsities gets the usual runs of the arms that have no mask: they are the same.
-    """
-    mine = [g for g in groups if g.first.table == TABLE and g.first.scale != "mini"]
-    return [Group((*group.runs, *_unmasked(group, mine))) for group in mine]
+    """Returns the groups that belong to table 5, sweeps completed; miniatures do not."""
+    return completed(g for g in groups if g.first.table == TABLE and g.first.scale != "mini")
 
 
 def grids(suite: Suite, group: Group) -> list[Grid]:
@@ -49,11 +40,10 @@ def grids(suite: Suite, group: Group) -> list[Grid]:
         cells.append(_seeds(group, row))
         cells += [_ours(group, row, split, m) for split in group.splits for m in BLEU]
         rows.append((row, *cells))
-    own = Group(tuple(run for run in group.runs if run.record.overrides == group.first.overrides))
-    why = own.reasons_apart(suite)
+    why = own(group).reasons_apart(suite)
     apart = [f"Ours are not under the paper's conditions: {'; '.join(why)}."] if why else []
     told = (*answers(group), _papers_gain(published), *_how(group))
-    notes = (*told, *_lent(group, own), *apart, *beneath(own, why))
+    notes = (*told, *borrowed(group), *apart, *beneath(own(group), why))
     return [Grid(title(group), tuple(header), rows, notes), _others(group)]
 
 
@@ -89,84 +79,20 @@ def answers(group: Group) -> list[str]:
 
 def values(group: Group, row: str, split: str, metric: str) -> dict[int, float]:
     """Returns {seed: figure} of a row of the table, empty where it was not run."""
-    arm, after = ROWS[row]
-    found = {}
-    for seed, run in group.arms.get(arm, {}).items():
-        tests = [phase.test for phase in run.record.phases if after in ("", phase.name)]
-        found[seed] = tests[-1][split][metric]
-    return found
+    arm, phase = ROWS[row]
+    return after(group, arm, phase, split, metric)
 
 
 def difference(group: Group, row: str, split: str, metric: str) -> Spread | None:
     """Returns dsd's figure less the row's, over the seeds of both; None where they share none."""
-    ours, theirs = (values(group, name, split, metric) for name in ("dsd", row))
-    seeds = sorted(ours.keys() & theirs.keys())
-    return spread(ours[seed] - theirs[seed] for seed in seeds) if seeds and row != "dsd" else None
-
-
-def interval(found: Spread) -> tuple[float, float] | None:
-    """Returns the mean's 95 % confidence interval by Student's t, None for one seed."""
-    if found.sd is None:
+    if row == "dsd":
         return None
-    half = float(stdtrit(found.n - 1, 0.975)) * found.sd / sqrt(found.n)
-    return found.mean - half, found.mean + half
-
-
-def _unmasked(group: Group, others: Iterable[Group]) -> list[Run]:
-    """Returns the runs without a mask that a group lacks for it differs in its sparsity alone."""
-    record = group.first
-    if not record.overrides or any(not _SPARSITY.match(change) for change in record.overrides):
-        return []
-    return [
-        run
-        for other in others
-        if (other.first.recipe, other.first.scale) == (record.recipe, record.scale)
-        for arm, seeds in other.arms.items()
-        if not other.first.overrides and arm in UNMASKED and arm not in group.arms
-        for run in seeds.values()
-    ]
-
-
-def _lent(group: Group, own: Group) -> list[str]:
-    arms = [arm for arm in group.arms if arm not in own.arms]
-    said = "as at the usual sparsity, on which they do not depend."
-    return [f"{_listed(arms)}: {said}"] if arms else []
+    return paired(values(group, "dsd", split, metric), values(group, row, split, metric))
 
 
 def _answer(group: Group, split: str, row: str) -> str:
-    """Returns in which orders dsd is better, worse, or not shown to differ, then the numbers."""
-    name = CONTROLS[row]
-    where = f"{split_name(split)}: ".capitalize()
-    found = {metric: difference(group, row, split, metric) for metric in BLEU}
-    verdicts: dict[str, list[str]] = {}
-    numbers, seeds = [], set()
-    for metric, gain in found.items():
-        if gain is None:
-            return f"{where}no seed has both dsd and {name}: nothing to compare."
-        between = interval(gain)
-        said = "" if between is None else f" ({between[0]:+.2f} to {between[1]:+.2f})"
-        numbers.append(f"{metric_name(metric)} {gain.mean:+.2f}{said}")
-        verdicts.setdefault(_verdict(between, name), []).append(metric_name(metric))
-        seeds.add(gain.n)
-    n = max(seeds)
-    if n == 1:
-        start = f"one seed has both dsd and {name}, so there is no interval and no verdict"
-        return f"{where}{start}. dsd minus {row}: {', '.join(numbers)}."
-    told = "; ".join(f"{verdict} in {_listed(names)}" for verdict, names in verdicts.items())
-    return (
-        f"{where}{told}. dsd minus {row}, mean over {n} seeds (95 % interval): "
-        f"{', '.join(numbers)}."
-    )
-
-
-def _verdict(between: tuple[float, float] | None, name: str) -> str:
-    if between is None or between[0] <= 0 <= between[1]:
-        return f"no difference between dsd and {name} shown"
-    return f"dsd beats {name}" if between[0] > 0 else f"dsd falls behind {name}"
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    found = {metric_name(metric): difference(group, row, split, metric) for metric in BLEU}
+    return answer(split_name(split).capitalize(), row, found)
 
 
 def _published(suite: Suite) -> dict[str, dict[str, paper.Figure]]:
@@ -189,11 +115,9 @@ def _how(group: Group) -> tuple[str, ...]:
     record = group.first
     images = record.corpus.get("images", {}).get("test")
     papers = record.settings["task"].get("features") == "vgg16"  # others: in the corpus' notes
-    splits = _listed([split_name(split) for split in group.splits])
+    splits = listed([split_name(split) for split in group.splits])
     return (
-        "Intervals: Student's t over the seeds, of paired differences; a difference is shown where "
-        "the interval excludes 0. They span the training's randomness, not the choice of test "
-        "images; their number is not corrected for.",
+        what_intervals_are("images"),
         *(["Features: VGG-16 fc7, as the paper's."] if papers else []),
         f"Decoding: beam search, {splits} (1: the likeliest word at each step). The paper does not "
         "state its beam.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import conditions, paper_table, recipes_page, table5
+from analysis import architectures, conditions, paper_table, recipes_page, speech_tables, table5
 from analysis.grid import Grid, csv_text
 from analysis.records import Group, groups, read_all
 from dsd.errors import UserError
@@ -16,13 +16,15 @@ GAIN = (
     "Gain: positive is better. Mean ± sd of the differences between runs of the same seed (in "
     "percent of the other arm's mean, n pairs). No test of significance."
 )
+UNVERIFIED = "†: not verified in a copy of the paper."
 LEGEND = (
     "Ours: mean ± sample standard deviation (n seeds). Not run: there is no record.",
     GAIN,
     "finetune: dsd's phases and rates without a mask. random: with a random mask. llr: the dense "
     "training goes on at a low rate.",
-    "†: not verified in a copy of the paper.",
+    UNVERIFIED,
 )
+WITH_INTERVALS = [line for line in LEGEND if line != GAIN]  # where intervals say more
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
 
 
@@ -45,6 +47,9 @@ def show(suite: Suite, records: Path, scale: str | None, console: Console) -> No
         conditions.arms_grid(group, why).show(console)
     for grid in _table5(suite, found):
         grid.show(console)
+    for table in speech_tables.TABLES:
+        for group in speech_tables.of_table(table, found):
+            speech_tables.phases_grid(suite, group).show(console)
     for group in found:
         conditions.phases_grid(group).show(console)
     for line in LEGEND:
@@ -70,12 +75,9 @@ def files(suite: Suite) -> dict[Path, str]:
         folder / "phases.csv": csv_text(
             row for group in found for row in conditions.phases_rows(group)
         ),
-        folder / "table5.md": _page(
-            "Table 5 beside ours",
-            _table5(suite, found),
-            [line for line in LEGEND if line != GAIN],  # its intervals say more
-        ),
+        folder / "table5.md": _page("Table 5 beside ours", _table5(suite, found), WITH_INTERVALS),
         folder / "table5.csv": csv_text(table5.csv_rows(suite, table5.captioning(found))),
+        **_speech(suite, folder, found),
         suite.root / "docs" / "recipes.md": MADE_BY + recipes_page.page(suite),
     }
     readme = suite.root / "README.md"
@@ -125,6 +127,24 @@ def _sort_out(
 
 def _table5(suite: Suite, found: list[Group]) -> list[Grid]:
     return [grid for group in table5.captioning(found) for grid in table5.grids(suite, group)]
+
+
+def _speech(suite: Suite, folder: Path, found: list[Group]) -> dict[Path, str]:
+    """Returns what the files of tables 6 to 9 should hold."""
+    wanted = {}
+    for sizes in architectures.TABLES:
+        name, grid = f"table{sizes.number}", architectures.grid(suite, sizes)
+        title = f"Table {sizes.number} beside ours"
+        wanted[folder / f"{name}.md"] = _page(title, [grid], [UNVERIFIED])
+        wanted[folder / f"{name}.csv"] = csv_text(architectures.csv_rows(suite, sizes))
+    for table in speech_tables.TABLES:
+        name, groups = f"table{table.number}", speech_tables.of_table(table, found)
+        grids = speech_tables.papers_grids(suite, table, groups)
+        grids += [speech_tables.phases_grid(suite, group) for group in groups]
+        title = f"Table {table.number} beside ours"
+        wanted[folder / f"{name}.md"] = _page(title, grids, WITH_INTERVALS)
+        wanted[folder / f"{name}.csv"] = csv_text(speech_tables.csv_rows(suite, table, groups))
+    return wanted
 
 
 def _page(title: str, grids: list[Grid], legend: Sequence[str] = LEGEND) -> str:
