@@ -69,7 +69,7 @@ class Spectrograms:
             return self._compute(place)
         if self._rows is None:  # opened late, so that worker processes open it themselves
             self._rows = np.load(self._cache, mmap_mode="r")
-        return np.asarray(self._rows[self._starts[place] : self._starts[place + 1]])
+        return np.array(self._rows[self._starts[place] : self._starts[place + 1]])
 
     def _compute(self, place: int) -> np.ndarray:
         utterance = self._speech.utterances[place]

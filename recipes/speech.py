@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from data.spectrogram import frames
-from data.speech import ALPHABET, SpeechSet, encode, greedy
+from data.speech import ALPHABET, SYMBOLS, SpeechSet, encode, greedy
 from data.utterances import Utterances
 from dsd.errors import UserError
 from dsd.task import Batch, Loss, Shard
@@ -25,7 +25,6 @@ from models.weights import load_weights
 from recipes import wer
 
 Positive = Annotated[int, Field(gt=0)]
-SYMBOLS = len(ALPHABET) + 1  # and CTC's blank
 
 
 class Settings(BaseModel):
