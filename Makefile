@@ -33,9 +33,10 @@ setup: .venv/.stamp  ## create .venv from requirements.lock (unpacks to about 5 
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## the main job on miniature data: every arm of ResNet-18 and NeuralTalk, then the tables
+demo: setup  ## the main job on miniature data: every arm of ResNet-18, NeuralTalk and DeepSpeech
 	$(BIN)/dsd run imagenet-resnet18 --scale mini --arm all
 	$(BIN)/dsd run flickr8k-neuraltalk --scale mini --arm all
+	$(BIN)/dsd run wsj-deepspeech --scale mini --arm all
 	$(BIN)/dsd tables --scale mini
 	$(BIN)/dsd gallery runs/records/flickr8k-neuraltalk.mini.*.seed0.json
 

@@ -105,7 +105,7 @@ def _write(path: Path, rows: int, parts: Iterator[np.ndarray]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
     os.close(handle)
     try:
-        file = np.lib.format.open_memmap(name, "w+", np.float16, (rows, BINS))  # type: ignore[no-untyped-call]
+        file = np.lib.format.open_memmap(name, "w+", np.float16, (rows, BINS))
         at = 0
         for part in parts:
             file[at : at + len(part)] = part

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -182,17 +184,18 @@ def report(speech: SpeechSet) -> str:
 def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:
     """Writes into/audio/<split>/<name>.flac and, last, the manifests; returns a line a split.
 
-    What is done stands in a hidden journal, so that a stopped preparation goes on. Raises UserError
+    What is done stands in a hidden folder, so that a stopped preparation goes on. Raises UserError
     before anything is written when a name comes twice or a text is no text, when the manifests are
     there already or another process prepares the folder; later when a recording cannot be read.
     """
     _check(corpus, sources)
-    with lock(into):
-        journal = into / f".{corpus}.part"
-        manifests = [into / f"{split}.jsonl" for split in sources]
-        for manifest in manifests:
-            if manifest.exists() and not journal.exists():
-                raise UserError(f"{manifest}: is there already; move it away to prepare it again")
+    unfinished = into / f".{corpus}.part"
+    journal = unfinished / "journal.jsonl"
+    manifests = {split: into / f"{split}.jsonl" for split in sources}
+    for manifest in manifests.values():
+        if manifest.exists() and not journal.exists():
+            raise UserError(f"{manifest}: is there already; move it away to prepare it again")
+    with lock(unfinished):
         done = _read_journal(journal)
         for split in sources:
             (into / "audio" / split).mkdir(parents=True, exist_ok=True)
@@ -205,13 +208,11 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
                     file.write(_line(done[place]))
                     file.flush()
         os.sync()  # once: for each file it would take longer than the work
-        for split, manifest in zip(sources, manifests, strict=True):
-            lines = (
-                _line(replace(done[f"audio/{split}/{s.name}.flac"], speaker=s.speaker, text=s.text))
-                for s in sources[split]
-            )
+        for split, manifest in manifests.items():
+            members = [(done[f"audio/{split}/{s.name}.flac"], s) for s in sources[split]]
+            lines = [_line(replace(u, speaker=s.speaker, text=s.text)) for u, s in members]
             write_atomically(manifest, "".join(lines).encode())
-        journal.unlink()
+        shutil.rmtree(unfinished)
     return [report(read_manifest(into, corpus, split)) for split in sources]
 
 
@@ -234,10 +235,13 @@ def _check(corpus: str, sources: Mapping[str, Sequence[Source]]) -> None:
 
 def _read_journal(journal: Path) -> dict[str, Utterance]:
     """Returns what was done, by file. Drops the line that a crash cut short."""
-    lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]
-    write_atomically(journal, "".join(whole).encode())
-    return {u.file: u for u in (_Line.model_validate_json(line).read() for line in whole)}
+    done = {}
+    for line in journal.read_bytes().splitlines() if journal.exists() else []:
+        with suppress(ValidationError):
+            utterance = _Line.model_validate_json(line).read()
+            done[utterance.file] = utterance
+    write_atomically(journal, "".join(map(_line, done.values())).encode())
+    return done
 
 
 def _write(into: Path, place: str, source: Source) -> Utterance:

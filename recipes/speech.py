@@ -6,7 +6,6 @@ the word error rate pooled over the test set.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -62,8 +61,9 @@ class SpeechTask:
 
     def __init__(self, settings: Settings, corpus: Corpus, seed: int, workers: int) -> None:
         self._settings, self._public = settings, corpus.public
-        with torch.device("meta"):
-            self._output_frames = self.model().output_frames
+        with torch.device("meta"):  # takes no memory
+            net: Any = self.model()
+        self._output_frames = net.output_frames
         train, heldout = corpus.train, corpus.heldout
         if settings.heldout_speakers:
             train, apart = hold_out(train, settings.heldout_speakers)

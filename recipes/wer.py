@@ -1,4 +1,4 @@
-"""Word and character error rates, pooled over a corpus as is the custom: all errors over all words."""
+"""Word and character error rates, pooled over a corpus: all errors over all words."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ import numpy as np
 def counts(hypothesis: str, reference: str) -> list[int]:
     """Returns word errors, reference words, character errors, reference characters; blanks count.
 
-    Errors: the fewest substitutions, deletions and insertions. Words are what white space separates.
+    Errors: the fewest substitutions, deletions and insertions. White space separates words.
     """
     hypothesis, reference = " ".join(hypothesis.split()), " ".join(reference.split())
     if not reference:  # jiwer refuses it

@@ -5,7 +5,7 @@ from pathlib import Path
 from data.an4 import sources
 from data.mini import speech
 
-SPEAKERS = {"train": 30, "test": 8}
+SPEAKERS = {"train": 60, "test": 8}
 FOLDERS = {"train": "an4_clstk", "test": "an4test_clstk"}
 
 

@@ -4,17 +4,20 @@ Its functions and constants are those of espeak-ng 1.52's speak_lib.h and espeak
 """
 
 import ctypes
+import io
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import espeakng_loader
 import numpy as np
 
-SAMPLE_RATE = 16_000  # Hz, of what is returned
+NATIVE_RATE = 22_050  # Hz, of espeak-ng
+SAMPLE_RATE = NATIVE_RATE * 320 // 441  # Hz, of what is returned
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 DONT_EXIT = 0x8000  # when its data is not found
 RATE, PITCH = 1, 3  # parameters
@@ -37,13 +40,17 @@ def synthesise(prompts: Sequence[Prompt]) -> list[np.ndarray]:
 
     What espeak-ng has said before changes the flutter, breath and length of what it says next; so
     each call has a fresh process, and the same prompts give the same bits.
-    Raises OSError when espeak-ng does not start, ValueError when it has no such voice.
+    Raises OSError when espeak-ng does not start or does not know a voice.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(_say_all, list(prompts)).result()
+    script, told = (sys.executable, "-P", __file__), json.dumps(prompts).encode()
+    done = subprocess.run(script, input=told, capture_output=True)
+    if done.returncode:
+        raise OSError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    with np.load(io.BytesIO(done.stdout)) as spoken:
+        return list(spoken.values())
 
 
-def _say_all(prompts: list[Prompt]) -> list[np.ndarray]:
+def _say_all(prompts: Sequence[Prompt]) -> list[np.ndarray]:
     library = Path(espeakng_loader.get_library_path())
     espeak = ctypes.CDLL(str(library))
     os.chdir(library.parent / "espeak-ng-data")  # given by its path, a deep folder is not found
@@ -55,7 +62,7 @@ def _say_all(prompts: list[Prompt]) -> list[np.ndarray]:
         return 0
 
     rate = espeak.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, b".", DONT_EXIT)
-    if rate <= 0:
+    if rate != NATIVE_RATE:
         raise OSError(f"{library}: does not start")
     espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else the clock's
     callback = _Callback(hear)
@@ -63,19 +70,23 @@ def _say_all(prompts: list[Prompt]) -> list[np.ndarray]:
     spoken = []
     for prompt in prompts:
         if espeak.espeak_SetVoiceByName(prompt.voice.encode()):
-            raise ValueError(f"espeak-ng has no voice {prompt.voice}")
+            raise OSError(f"no voice {prompt.voice}")
         espeak.espeak_SetParameter(RATE, prompt.rate, 0)
         espeak.espeak_SetParameter(PITCH, prompt.pitch, 0)
         heard.clear()
         text = prompt.text.encode() + b"\0"
         espeak.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 0, 0, CHARS_UTF8, None, None)
-        spoken.append(_resampled(np.frombuffer(b"".join(heard), np.int16), rate))
+        spoken.append(_resampled(np.frombuffer(b"".join(heard), np.int16)))
     return spoken
 
 
-def _resampled(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Returns the samples at 16 kHz: their spectrum below 8 kHz."""
-    count = round(len(samples) * SAMPLE_RATE / rate)
-    spectrum = np.fft.rfft(samples)[: count // 2 + 1]
-    wave = np.fft.irfft(spectrum, count) * count / len(samples)
+def _resampled(samples: np.ndarray) -> np.ndarray:
+    """Returns the samples at 16 kHz, their spectrum below 8 kHz; silence fills up 20 ms."""
+    parts = -(-len(samples) // 441)
+    spectrum = np.fft.rfft(samples, 441 * parts)[: 160 * parts + 1]
+    wave = np.fft.irfft(spectrum, 320 * parts) * 320 / 441
     return wave.round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+
+
+if __name__ == "__main__":  # the fresh process
+    np.savez(sys.stdout.buffer, *_say_all([Prompt(*prompt) for prompt in json.load(sys.stdin)]))

@@ -1,0 +1,21 @@
+"""LibriSpeech: read books, 960 hours that anyone may use. Not in the paper."""
+
+from pathlib import Path
+
+from data import librispeech
+from data.librispeech import LAYOUT, SOURCE, verify
+from data.mini.librispeech import write as miniature
+from recipes.speech import Corpus, Settings, SpeechTask
+
+__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+
+
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTask:
+    """Returns the task on a prepared LibriSpeech: dev_clean is watched, both tests are scored."""
+    sets = Corpus(
+        librispeech.load(corpus, "train"),
+        heldout=("dev_clean", librispeech.load(corpus, "dev_clean")),
+        tests={split: librispeech.load(corpus, split) for split in ("test_clean", "test_other")},
+        public=True,
+    )
+    return SpeechTask(settings, sets, seed, workers)

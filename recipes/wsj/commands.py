@@ -1,0 +1,65 @@
+"""The commands on speech: `dsd prepare`, `dsd transcribe`.
+
+Every `dsd` call imports this file, so networks and data are imported when a command runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dsd.errors import UserError
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file to the `dsd` command."""
+    app.command()(prepare)
+    app.command()(transcribe)
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="wsj, an4 or librispeech.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER...", help="The corpus as it came; for wsj all its discs."),
+    ],
+    to: Annotated[
+        Path, typer.Option(help="A folder for FLAC files and manifests; WSJ= ... points at it.")
+    ],
+) -> None:
+    """Reads a speech corpus as it came and writes FLAC files and one manifest for each split.
+
+    A stopped preparation goes on when the same command is given again.
+
+    Example: `dsd prepare wsj /ldc/wsj0 /ldc/wsj1 --to wsj && dsd verify wsj wsj`
+    """
+    from importlib import import_module
+
+    from data.speech import prepare as write
+    from dsd.recipe import nearest
+
+    known = ("wsj", "an4", "librispeech")
+    if corpus not in known:
+        raise UserError(f"no speech corpus is called {corpus!r}{nearest(corpus, known)}")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; name the folders of the corpus as it came")
+    for line in write(corpus, import_module(f"data.{corpus}").sources(folders), to):
+        print(line)
+    print(f"next: {corpus.upper()}={to} dsd run ... (see: dsd list)")
+
+
+def transcribe(
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="FLAC, WAV or SPHERE; 16 kHz, mono.")
+    ],
+    run: Annotated[Path, typer.Option(help="The folder of a trained phase.")],
+) -> None:
+    """Prints what a trained network hears in recordings: file, words.
+
+    Example: `dsd transcribe a.flac --run runs/an4-deepspeech.mini/seed0/dense/sparse1/redense1`
+    """
+    from recipes.wsj.transcribe import Transcriber
+
+    for file, text in zip(recordings, Transcriber(run)(recordings), strict=True):
+        print(f"{file}\t{text}")

@@ -1,0 +1,22 @@
+"""The Wall Street Journal: the experiments of the paper's tables 7 and 9."""
+
+from pathlib import Path
+
+from data import wsj
+from data.images import is_miniature
+from data.mini.wsj import write as miniature
+from data.wsj import LAYOUT, SOURCE, verify
+from recipes.speech import Corpus, Settings, SpeechTask
+
+__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+
+
+def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTask:
+    """Returns the task on a prepared WSJ: dev93 is watched, eval92 and eval93 are the tests."""
+    sets = Corpus(
+        wsj.load(corpus, "train_si284"),
+        heldout=("dev93", wsj.load(corpus, "dev93")),
+        tests={split: wsj.load(corpus, split) for split in ("eval92", "eval93")},
+        public=is_miniature(corpus),
+    )
+    return SpeechTask(settings, sets, seed, workers)

@@ -1,0 +1,290 @@
+"""Texts as symbols, and corpora as manifests: what is written, read, resumed and refused."""
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data import speech
+from data.audio import read_audio
+from data.images import MINIATURE
+from data.speech import ALPHABET, SYMBOLS, Source, decode, encode, greedy, prepare, read_manifest
+from dsd.checkpoint import lock
+from dsd.errors import UserError
+
+# Texts and symbols
+
+
+def test_the_alphabet_is_the_papers():
+    assert SYMBOLS == 29
+    assert encode(" 'az") == [1, 2, 3, 28]
+    assert decode([0, 3, 0, 28, 2, 1, 0]) == "az' "
+
+
+@given(text=st.text(ALPHABET))
+def test_encode_and_decode(text):
+    assert decode(encode(text)) == text
+    assert len(encode(text)) == len(text)
+
+
+@pytest.mark.parametrize("text", ["Yes", "yes.", "caf\u00e9", "4", "a\tb", "a-b"])
+def test_other_characters_are_refused(text):
+    with pytest.raises(UserError, match=re.escape(repr(text))):
+        encode(text)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "text"),
+    [
+        ("_____", ""),
+        ("gg__oo", "go"),
+        ("oo_o", "oo"),
+        ("g_o_  _o_n", "go on"),
+        ("  go  _ _on_ ", "go on"),
+        ("it'ss", "it's"),
+        ("", ""),
+    ],
+)
+def test_greedy_merges_repeats_and_drops_blanks(symbols, text):
+    assert greedy([0 if s == "_" else encode(s)[0] for s in symbols]) == text
+
+
+@given(text=st.from_regex(speech.TEXT, fullmatch=True), seed=st.integers(0, 2**32 - 1))
+def test_greedy_finds_what_is_spelled_at_any_pace(text, seed):
+    rng = np.random.default_rng(seed)
+    frames = []
+    for symbol in encode(text):
+        frames += [0] * int(rng.integers(1, 3)) + [symbol] * int(rng.integers(1, 4))
+    assert greedy(frames) == text
+
+
+# Manifests
+
+
+def noise(seed, samples=800):
+    return np.random.default_rng(seed).integers(-9000, 9000, samples).astype(np.int16)
+
+
+def source(name, text="go on", *, speaker="ann", samples=800):
+    return Source(name, speaker, text, partial(noise, len(name), samples))
+
+
+def corpus():
+    train = [source("a", "it's a"), source("bb", speaker="bob"), source("ccc", samples=1600)]
+    return {"train": train, "test": [source("dddd", samples=16_000)]}
+
+
+@pytest.fixture
+def root(tmp_path):
+    prepare("an4", corpus(), tmp_path / "an4")
+    return tmp_path / "an4"
+
+
+def test_what_is_prepared_is_read(tmp_path):
+    root = tmp_path / "deep" / "an4"
+    assert prepare("an4", corpus(), root) == [
+        "an4/train: 3 utterances, 0.00 hours, 2 speakers, 6 words",
+        "an4/test: 1 utterances, 0.00 hours, 1 speakers, 2 words",
+    ]
+    train = read_manifest(root, "an4", "train")
+    assert (train.name, train.root, len(train), train.notes) == ("an4/train", root, 3, ())
+    for utterance, made_of in zip(train.utterances, corpus()["train"], strict=True):
+        samples = made_of.read()
+        assert utterance.name == made_of.name
+        assert utterance.text == made_of.text
+        assert utterance.speaker == made_of.speaker
+        assert utterance.file == f"audio/train/{made_of.name}.flac"
+        assert utterance.seconds == len(samples) / 16_000
+        assert utterance.sha256 == hashlib.sha256(samples.tobytes()).hexdigest()
+        np.testing.assert_array_equal(read_audio(root / utterance.file), samples)
+    line = json.loads((root / "test.jsonl").read_text())
+    assert (line["audio_filepath"], line["duration"]) == ("audio/test/dddd.flac", 1.0)
+    assert {path.name for path in root.iterdir()} == {"audio", "train.jsonl", "test.jsonl"}
+
+
+def test_the_fingerprint_depends_on_names_texts_samples_and_order(root):
+    train = read_manifest(root, "an4", "train")
+    first, *others = train.utterances
+    prints = {
+        replace(train, utterances=utterances).fingerprint()
+        for utterances in (
+            (first, *others),
+            (*others, first),
+            tuple(others),
+            (replace(first, name="z"), *others),
+            (replace(first, text="z"), *others),
+            (replace(first, sha256="0" * 64), *others),
+        )
+    }
+    assert len(prints) == 6
+    assert replace(train, root=root / "moved").fingerprint() == train.fingerprint()
+
+
+def content(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3])
+@pytest.mark.parametrize("torn", [b"", b'{"audio_filepath": "audio/tr', b"\0\0\0\0"])
+def test_a_stopped_preparation_goes_on_to_the_same_files(root, tmp_path, stop_after, torn):
+    read = []
+
+    def stopping(each):
+        if len(read) == stop_after:
+            raise KeyboardInterrupt
+        read.append(each.name)
+        return each.read()
+
+    def counting(each):
+        read.append(each.name)
+        return each.read()
+
+    def via(reader):
+        return {
+            split: [replace(each, read=partial(reader, each)) for each in members]
+            for split, members in corpus().items()
+        }
+
+    again = tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        prepare("an4", via(stopping), again)
+    assert not list(again.glob("*.jsonl"))
+    with (again / ".an4.part" / "journal.jsonl").open("ab") as journal:
+        journal.write(torn)
+    prepare("an4", via(counting), again)
+    assert read == ["a", "bb", "ccc", "dddd"]  # each once
+    assert content(again) == content(root)
+
+
+def test_a_preparation_that_goes_on_mends_audio_and_follows_the_texts(root, tmp_path):
+    again = tmp_path / "again"
+    broken = corpus()
+    broken["test"] = [replace(broken["test"][0], read=partial(read_audio, tmp_path / "none.sph"))]
+    broken["train"][0] = source("a", "its a")
+    with pytest.raises(UserError, match=r"none\.sph"):
+        prepare("an4", broken, again)
+    (again / "audio/train/a.flac").unlink()
+    (again / "audio/train/bb.flac").write_bytes(b"fLaC")
+    soundfile.write(again / "audio/train/ccc.flac", noise(0, 5), 16_000)
+    prepare("an4", corpus(), again)
+    assert content(again) == content(root)
+
+
+def test_a_crash_between_two_manifests_is_mended(root, tmp_path, monkeypatch):
+    again = tmp_path / "again"
+
+    def crash(path):
+        (again / "test.jsonl").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(speech.shutil, "rmtree", crash)
+        prepare("an4", corpus(), again)
+    prepare("an4", corpus(), again)
+    assert content(again) == content(root)
+
+
+def refused(call, *parts):
+    with pytest.raises(UserError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in parts), message
+
+
+def test_a_prepared_folder_is_not_prepared_again(root):
+    before = content(root)
+    refused(lambda: prepare("an4", corpus(), root), "train.jsonl: is there already; move it away")
+    refused(lambda: prepare("wsj", {"test": [source("x")]}, root), "test.jsonl: is there already")
+    assert content(root) == before
+
+
+def test_two_preparations_at_once_are_refused(tmp_path, dsd):
+    with lock(tmp_path / "an4" / ".an4.part"):
+        code = (
+            "from tests.data.test_speech import corpus, prepare; from pathlib import Path;"
+            f"prepare('an4', corpus(), Path({str(tmp_path / 'an4')!r}))"
+        )
+        result = __import__("subprocess").run(
+            [__import__("sys").executable, "-c", code], capture_output=True, text=True
+        )
+    assert "in use by process" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"test": [source("a")]}, ["an4/test: a: is in train already"]),
+        ({"train": [source("x"), source("x")]}, ["an4/train: x: is in train already"]),
+        ({"train": []}, ["an4/train: has no utterance"]),
+        *(
+            ({"test": [source("x", text)]}, [f"an4/test: x: {text!r} is no text"])
+            for text in ("", " ", "Go", "go  on", " go", "go on ", "4", "e-mail", "go\n")
+        ),
+    ],
+)
+def test_unsound_sources_are_refused_before_any_work(tmp_path, change, words):
+    refused(lambda: prepare("an4", {**corpus(), **change}, tmp_path / "an4"), *words)
+    assert not (tmp_path / "an4").exists()
+
+
+# What is read and reported
+
+
+def test_a_missing_or_empty_manifest_says_how_to_make_one(root):
+    command = f"dsd prepare an4 FOLDER... --to {root}"
+    refused(lambda: read_manifest(root, "an4", "dev"), f"{root / 'dev.jsonl'}: cannot", command)
+    (root / "train.jsonl").write_text("")
+    refused(lambda: read_manifest(root, "an4", "train"), "train.jsonl: names no utterance", command)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('"samples": 800', '"samples": 0', "samples"),
+        ('"samples": 800', '"samples": "many"', "samples"),
+        ('"text": "go on"', '"text": "Go on"', "text"),
+        ('"text": "go on"', '"text": ""', "text"),
+        ('"text": "go on"', '"words": "go on"', "text"),
+        ('"sha256": "', '"sha256": "x', "sha256"),
+        ('{"audio', '"audio', "JSON"),
+        ("go on", "go \xff", "JSON"),
+    ],
+)
+def test_a_damaged_line_is_named(root, old, new, key):
+    path = root / "train.jsonl"
+    first, second, third = path.read_text().splitlines()
+    assert old in second
+    lines = "\n".join((first, second.replace(old, new), third, ""))
+    path.write_bytes(lines.encode("latin-1"))
+    refused(lambda: read_manifest(root, "an4", "train"), f"{path}:2: {key}: ", "dsd prepare an4")
+
+
+def test_report_looks_at_every_file(root):
+    train = read_manifest(root, "an4", "train")
+    noted = replace(train, notes=("miniature: so", "partial"))
+    assert speech.report(noted).endswith("2 speakers, 6 words; miniature: so; partial")
+    soundfile.write(root / "audio/train/ccc.flac", noise(0, 5), 16_000)
+    refused(lambda: speech.report(train), "ccc.flac: no FLAC file of 1600 samples")
+    (root / "audio/train/bb.flac").unlink()
+    refused(lambda: speech.report(train), "bb.flac: no FLAC file of 800 samples")
+
+
+def test_sizes(root):
+    assert speech.load(root, "an4", "train", 3).notes == ()
+    note = ("partial training set: 3 of 948 utterances",)
+    assert speech.load(root, "an4", "train", 948).notes == note
+    refused(
+        lambda: speech.load(root, "an4", "test", 130),
+        "test.jsonl: test has 1 utterances, the corpus has 130",
+    )
+    (root / MINIATURE).touch()
+    for split in ("train", "test"):
+        assert speech.load(root, "an4", split, 130).notes == ("miniature: synthetic speech",)
