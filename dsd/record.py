@@ -26,6 +26,7 @@ from dsd.checkpoint import write_atomically
 from dsd.errors import UserError
 from dsd.recipe import validate
 
+LONGEST_LABEL = 160  # bytes
 SCHEMA = "dsd-run"
 VERSION = 1
 
@@ -89,10 +90,16 @@ def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: in
 
 
 def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
-    """Returns the name that a recipe, its scale and its changed settings have in file names."""
+    """Returns the name that a recipe, its scale and its changed settings have in file names.
+
+    Where these are many, a digest of them all ends it: a file name holds 255 bytes.
+    """
     scaled = recipe if scale == "full" else f"{recipe}.{scale}"
     text = "+".join([scaled, *sorted(overrides)])
-    return "".join(c if c.isalnum() or c in "-_.=+" else "_" for c in text)
+    name = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=+" else "_" for c in text)
+    if len(name) > LONGEST_LABEL:
+        name = f"{name[:LONGEST_LABEL]}~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return name
 
 
 def write(path: Path, record: dict[str, Any], examples: dict[str, np.ndarray]) -> None:

@@ -290,6 +290,9 @@ def test_excluding_what_is_not_there_names_the_nearest(own_suite):
 def test_labels_of_file_names(scale):
     assert record.label("a-b", scale, ()) == {"full": "a-b", "short": "a-b.short"}[scale]
     assert record.label("a-b", "full", ("x=/c d", "w=1")) == "a-b+w=1+x=_c_d"
+    many = [record.label("a-b", scale, (*["x=1"] * 99, last)) for last in ("y=1", "y=2")]
+    assert many[0] != many[1]
+    assert max(map(len, many)) < 200
 
 
 def test_records_are_checked_on_reading(own_suite, tmp_path):

@@ -1,0 +1,106 @@
+"""Speech as a user types it: prepare a corpus, train on it, transcribe a file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.mini import an4
+from dsd.record import read, read_examples
+
+SHORT = ["phases.dense.epochs=3"] + [
+    f"phases.{name}.epochs=0.05" for name in ("sparse1", "redense1", "sparse2", "redense2")
+]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder of runs that has the miniature AN4 already."""
+    folder = tmp_path_factory.mktemp("runs")
+    an4.write(folder / "miniature" / "an4")
+    return folder
+
+
+def test_prepare_train_transcribe(dsd, runs):
+    command = ("run", "an4-deepspeech", "--scale", "mini", "--runs", str(runs))
+    done = dsd(*command, *SHORT, "task.hidden=32", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    (path,) = (runs / "records").glob("*.json")
+    record = read(path)
+    assert record.corpus["notes"] == ["miniature: synthetic speech"]
+    assert [phase.sparsity for phase in record.phases] == [0, 0.5, 0, 0.25, 0]
+    corpus = runs / "miniature" / "an4"
+    lines = [json.loads(line) for line in (corpus / "test.jsonl").read_text().splitlines()]
+    nodes = ["dense", "sparse1", "redense1", "sparse2", "redense2"]
+    (last,) = runs.glob("an4-deepspeech.mini/seed0/" + "/".join(f"{node}*" for node in nodes))
+    with np.load(path.with_suffix(".npz")) as arrays:
+        (hypotheses,) = (arrays[n] for n in arrays if n.endswith("redense2/test/hypothesis"))
+        (references,) = (arrays[n] for n in arrays if n.endswith("redense2/test/reference"))
+    assert references.tolist() == [line["text"] for line in lines]
+    files = [str(corpus / line["audio_filepath"]) for line in lines[:5]]
+    done = dsd("transcribe", *files, "--run", str(last))
+    assert done.returncode == 0, done.stderr
+    expected = [f"{file}\t{text}" for file, text in zip(files, hypotheses.tolist(), strict=False)]
+    assert done.stdout.splitlines() == expected
+    assert any(hypotheses.tolist())
+
+    done = dsd("transcribe", files[0], "--run", str(runs / "an4-deepspeech.mini"))
+    assert done.returncode == 2
+    assert "name a phase's folder in it" in done.stderr
+    (runs / "damaged.flac").write_bytes(b"fLaC")
+    done = dsd("transcribe", str(runs / "damaged.flac"), "--run", str(last))
+    assert done.returncode == 2
+    assert "damaged.flac" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_prepare(dsd, runs, tmp_path):
+    discs, to = runs / "miniature" / "an4" / "discs", tmp_path / "an4"
+    done = dsd("prepare", "an4", str(discs), "--to", str(to))
+    assert done.returncode == 0, done.stderr
+    assert f"next: AN4={to} dsd run" in done.stdout
+    for split in ("train", "test"):
+        prepared = [root / f"{split}.jsonl" for root in (to, runs / "miniature" / "an4")]
+        assert prepared[0].read_bytes() == prepared[1].read_bytes()
+    again = dsd("prepare", "an4", str(discs), "--to", str(to))
+    assert again.returncode == 2
+    assert "train.jsonl: is there already" in again.stderr
+    done = dsd("verify", "an4", str(to))  # without the miniature's marker it is a damaged AN4
+    assert done.returncode == 2
+    assert "130" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("prepare", "wjs", ".", "--to", "x"), "did you mean 'wsj'?"),
+        (("prepare", "wsj", "nowhere", "--to", "x"), "nowhere: no such folder"),
+        (("prepare", "an4", ".", "--to", "x"), "an4_train.fileids"),
+        (("prepare", "wsj", ".", "--to", "x"), "tr_s_wv1.ndx"),
+        (("prepare", "librispeech", ".", "--to", "x"), "train"),
+        (("run", "an4-deepspeech"), "AN4 is not set"),
+        (("transcribe", "x.flac", "--run", "."), "holds no checkpoint"),
+    ],
+)
+def test_mistakes_are_one_line(dsd, tmp_path, words, why):
+    shutil.copytree(Path(__file__).parents[2] / "recipes", tmp_path / "recipes")
+    done = dsd(*words, cwd=tmp_path, AN4="")
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    if words[0] != "run":  # it explains where to get the corpus
+        assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["wsj-deepspeech", "wsj-deepspeech2", "librispeech-deepspeech2"])
+def test_every_miniature_learns(dsd, tmp_path, recipe):
+    done = dsd("run", recipe, "--scale", "mini", "--runs", str(tmp_path), OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "records").glob("*.json")
+    for figures in read(path).final.values():
+        assert figures["wer_pct"] < 60
+    assert read_examples(path)
