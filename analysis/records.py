@@ -51,7 +51,7 @@ class Run:
     def corpus_notes(self) -> list[str]:
         """Returns what sets the corpus apart from the complete, original one."""
         skipped = {name for phase in self.record.phases for name in phase.skipped}
-        left_out = [f"{len(skipped)} unreadable examples left out"] if skipped else []
+        left_out = [f"{len(skipped)} unusable examples left out"] if skipped else []
         return [*self.record.corpus.get("notes", []), *left_out]
 
 

@@ -50,7 +50,8 @@ class CTCLoss(nn.Module):
         activations: (T, B, C), before the softmax. labels: the transcripts' symbols in a row, each
         from 1 to C - 1. activation_lengths: (B,), from 1 to T. label_lengths: (B,); a transcript
         may be empty. Raises ValueError for numbers that contradict each other, and for an utterance
-        that has too few activations (see `fits`), naming its place in the batch.
+        that has too few activations (see `fits`), naming its place in the batch: warpctc_pytorch
+        lets it cost nothing.
         """
         lengths, transcripts = _read(activations, labels, activation_lengths, label_lengths)
         for place, (length, transcript) in enumerate(zip(lengths, transcripts, strict=True)):
@@ -76,8 +77,7 @@ def costs(
     """
     lengths, transcripts = _read(activations, labels, activation_lengths, label_lengths)
     fit = [fits(length, each) for length, each in zip(lengths, transcripts, strict=True)]
-    possible = [each if it_fits else [] for each, it_fits in zip(transcripts, fit, strict=True)]
-    nats = _costs(activations, lengths, possible).clamp(min=0.0)  # rounding may lead below zero
+    nats = _costs(activations, lengths, transcripts).clamp(min=0.0)  # rounding may lead below zero
     return nats.where(torch.tensor(fit, dtype=torch.bool, device=nats.device), -1.0)
 
 

@@ -61,9 +61,8 @@ class SpeechTask:
 
     def __init__(self, settings: Settings, corpus: Corpus, seed: int, workers: int) -> None:
         self._settings, self._public = settings, corpus.public
-        with torch.device("meta"):  # takes no memory
-            net: Any = self.model()
-        self._output_frames = net.output_frames
+        narrow: Any = network(settings.model_copy(update={"hidden": 1}))  # costs next to nothing
+        self._output_frames = narrow.output_frames
         train, heldout = corpus.train, corpus.heldout
         if settings.heldout_speakers:
             train, apart = hold_out(train, settings.heldout_speakers)

@@ -135,7 +135,7 @@ def test_examples_left_out_make_the_corpus_partial(house, rewrite):
     rewrite(path, phases=phases)
     assert paper_row(house)[6] == "not run"
     (group,) = groups(read_all(house.runs))
-    assert group.reasons_apart(house.suite) == ["1 unreadable examples left out"]
+    assert group.reasons_apart(house.suite) == ["1 unusable examples left out"]
 
 
 @pytest.mark.parametrize(
