@@ -23,6 +23,7 @@ TITLES = {
     "steps": "sparse step over dense step: {}",
     "loop": "our loop over a plain loop: {}",
     "captions": "one sentence at a time over ours: {}",
+    "speech": "speech: {}",
     "recurrent": "torch's RNN over our bidirectional layer: {}",
 }
 MASK_TARGETS = {"torch.sort": 5.0, "np.partition": 0.5}  # at least

@@ -16,8 +16,7 @@ from typing import NamedTuple
 import espeakng_loader
 import numpy as np
 
-NATIVE_RATE = 22_050  # Hz, of espeak-ng
-SAMPLE_RATE = NATIVE_RATE * 320 // 441  # Hz, of what is returned
+NATIVE_RATE = 22_050  # Hz: 441 samples where 16 kHz has 320
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 DONT_EXIT = 0x8000  # when its data is not found
 RATE, PITCH = 1, 3  # parameters
@@ -81,7 +80,7 @@ def _say_all(prompts: Sequence[Prompt]) -> list[np.ndarray]:
 
 
 def _resampled(samples: np.ndarray) -> np.ndarray:
-    """Returns the samples at 16 kHz, their spectrum below 8 kHz; silence fills up 20 ms."""
+    """Returns the samples at 16 kHz, their spectrum below 8 kHz; filled up to 20 ms."""
     parts = -(-len(samples) // 441)
     spectrum = np.fft.rfft(samples, 441 * parts)[: 160 * parts + 1]
     wave = np.fft.irfft(spectrum, 320 * parts) * 320 / 441

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import soundfile
 
+from data.audio import SAMPLE_RATE
 from data.librispeech import sources
 from data.mini import speech
 
@@ -26,7 +27,7 @@ def _record(discs: Path) -> None:
             chapter = discs / "LibriSpeech" / subset / f"{speaker}" / "1"
             chapter.mkdir(parents=True, exist_ok=True)
             name = f"{speaker}-1-{number % speech.UTTERANCES:04}"
-            soundfile.write(chapter / f"{name}.flac", recording.samples, speech.SAMPLE_RATE)
+            soundfile.write(chapter / f"{name}.flac", recording.samples, SAMPLE_RATE)
             file = chapter / f"{speaker}-1.trans.txt"
             transcripts[file] = f"{transcripts.get(file, '')}{name} {recording.text.upper()}\n"
         for file, text in transcripts.items():

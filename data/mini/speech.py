@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.audio import SAMPLE_RATE
 from data.images import MINIATURE
-from data.mini.espeak import SAMPLE_RATE, Prompt, synthesise
+from data.mini.espeak import Prompt, synthesise
 from data.mini.images import VERSION, is_written, new_folder
 from data.speech import Source, prepare
 from dsd.errors import UserError
@@ -45,9 +46,9 @@ def write_corpus(
     record_in: Callable[[Path], None],
     sources: Callable[[Sequence[Path]], Mapping[str, Sequence[Source]]],
 ) -> None:
-    """Writes a corpus as it comes into `root`/discs and prepares it from there, unless it is there.
+    """Writes a corpus as it came into `root`/discs and prepares it from there, unless it is there.
 
-    Raises UserError if something else is.
+    `record_in` writes it into a folder, `sources` reads it. Raises UserError if something else is.
     """
     if is_written(root):
         return
@@ -88,7 +89,7 @@ def invent(rng: np.random.Generator) -> str:
     """Returns a sentence, e.g. "turn the red light off"."""
 
     def one_of(words: Sequence[str]) -> str:
-        return words[rng.integers(len(words))]
+        return words[int(rng.integers(len(words)))]
 
     return one_of(SENTENCES).format(
         command=one_of(COMMANDS),

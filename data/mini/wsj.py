@@ -14,8 +14,8 @@ class Part(NamedTuple):
     """A part of the corpus: how many speakers, and where it lies."""
 
     speakers: int
-    index: str
-    disc: str  # as the index calls it
+    ndx: str  # the index
+    disc: str  # as the index names it
     waves: str
     transcripts: str
 
@@ -23,35 +23,35 @@ class Part(NamedTuple):
 PARTS = (
     Part(
         speakers=20,
-        index="wsj0/doc/indices/train/tr_s_wv1.ndx",
+        ndx="wsj0/doc/indices/train/tr_s_wv1.ndx",
         disc="11_1_1",
         waves="wsj0/si_tr_s",
         transcripts="wsj0/transcrp/dots/si_tr_s",
     ),
     Part(
         speakers=40,
-        index="wsj1/doc/indices/si_tr_s.ndx",
+        ndx="wsj1/doc/indices/si_tr_s.ndx",
         disc="13_1_1",
         waves="wsj1/si_tr_s",
         transcripts="wsj1/trans/wsj1/si_tr_s",
     ),
     Part(
         speakers=8,
-        index="wsj1/doc/indices/h1_p0.ndx",
+        ndx="wsj1/doc/indices/h1_p0.ndx",
         disc="13_16_1",
         waves="wsj1/si_dt_20",
         transcripts="wsj1/trans/wsj1/si_dt_20",
     ),
     Part(
         speakers=8,
-        index="wsj0/doc/indices/test/nvp/si_et_20.ndx",
+        ndx="wsj0/doc/indices/test/nvp/si_et_20.ndx",
         disc="11_14_1",
         waves="wsj0/si_et_20",
         transcripts="wsj0/si_et_20",
     ),
     Part(
         speakers=8,
-        index="wsj1/doc/indices/wsj1/eval/h1_p0.ndx",
+        ndx="wsj1/doc/indices/wsj1/eval/h1_p0.ndx",
         disc="13_32_1",  # a mistake of the corpus: they are on 13-33.1
         waves="wsj1/si_et_h1/wsj64k",
         transcripts="wsj1/si_et_h1/wsj64k",
@@ -68,20 +68,20 @@ def write(root: Path) -> None:
 
 
 def _record(discs: Path) -> None:
-    recorded = speech.record(5, {part.index: part.speakers for part in PARTS})
+    recorded = speech.record(5, {part.ndx: part.speakers for part in PARTS})
     for part in PARTS:
-        lines = [f";; File: {Path(part.index).name}, of a miniature"]
+        lines = [f";; File: {Path(part.ndx).name}, of a miniature"]
         dots: dict[str, list[str]] = {}
-        for number, recording in enumerate(recorded[part.index]):
+        for number, recording in enumerate(recorded[part.ndx]):
             speaker = f"{recording.speaker:03}"
             name = f"{speaker}c02{number % speech.UTTERANCES + 1:02}"
             wave = f"{part.waves}/{speaker}/{name}.wv1"
             speech.write_file(discs / wave, speech.sphere(recording.samples))
-            told = wave.removesuffix(".wv1") if "nvp" in part.index else wave
+            told = wave.removesuffix(".wv1") if "nvp" in part.ndx else wave
             lines.append(f"{part.disc}:{told}")
             dot = f"{part.transcripts}/{speaker}/{speaker}c0200.dot"
             dots.setdefault(dot, []).append(f"{_marked(recording.text, number)} ({name})")
-        for file, texts in {**dots, part.index: lines}.items():
+        for file, texts in {**dots, part.ndx: lines}.items():
             speech.write_file(discs / file, "".join(f"{line}\n" for line in texts).encode())
 
 
