@@ -91,8 +91,8 @@ def _sources(files: dict[str, Path], split: str, whole: bool) -> list[Source]:
     if missing and (split != "train_si284" or missing == members):
         file, disc = missing[0]
         raise UserError(
-            f"{file}: is missing, as are {len(missing) - 1} more of the {len(members)} recordings "
-            f"of {split}; name the folder of disc {disc} too"
+            f"{file}: is missing ({len(missing)} of the {len(members)} recordings of {split} are); "
+            f"name the folder of disc {disc} too"
         )
     found = [_source(files, file) for file, _ in members if file in files]
     if whole:
@@ -105,7 +105,7 @@ def _source(files: dict[str, Path], file: str) -> Source:
     dot = f"{name[:6]}00.dot"
     if dot not in files:
         raise UserError(
-            f"{files[file]}: {dot} with its text is missing; name the folders of all discs"
+            f"{files[file]}: its text, {dot}, is missing; name the folders of all discs"
         )
     texts = _transcripts(files[dot])
     if name not in texts:
@@ -116,7 +116,7 @@ def _source(files: dict[str, Path], file: str) -> Source:
 def _index(files: dict[str, Path], index: str, disc: str) -> Iterator[tuple[str, str]]:
     """Yields (recording, disc) of each entry of an index, which `disc` has.
 
-    The discs named are not always right, so that recordings are found by their paths alone.
+    Not every disc named is right; recordings are found by their paths alone.
     """
     if index not in files:
         raise UserError(f"{index}: is missing; name the folder of disc {disc} too")
@@ -126,7 +126,8 @@ def _index(files: dict[str, Path], index: str, disc: str) -> Iterator[tuple[str,
             raise UserError(f"{place}: expected <disc>:<file>; copy the disc again")
         file = match["file"].lower().removesuffix(".wv1") + ".wv1"  # not all have it
         if not f"{match['disc']}:{file}".startswith(ELSEWHERE):
-            yield file, match["disc"].replace("_", "-", 1).replace("_", ".")
+            true_disc = match["disc"].replace("13_32_1", "13_33_1")  # a known mistake, of eval93
+            yield file, true_disc.replace("_", "-", 1).replace("_", ".")
 
 
 @cache

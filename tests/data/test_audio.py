@@ -51,7 +51,7 @@ def test_sphere_of_8_bits(tmp_path):
     assert np.abs(read_audio(path).astype(int) - NOISE).max() < 600
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     samples=arrays(np.int16, st.integers(1, 600)),
     walk=st.booleans(),
@@ -119,6 +119,7 @@ def test_missing_files_and_folders_are_named(tmp_path):
             read_audio(path)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300), start=st.sampled_from((b"", b"NIST_1A\n   1024\n", WAV[:44])))
 def test_any_bytes_give_samples_or_an_error(tmp_path_factory, data, start):
     path = tmp_path_factory.getbasetemp() / "any.sph"
