@@ -184,11 +184,13 @@ def report(speech: SpeechSet) -> str:
 def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:
     """Writes into/audio/<split>/<name>.flac and, last, the manifests; returns a line a split.
 
-    What is done stands in a hidden folder, so that a stopped preparation goes on. Raises UserError
-    before anything is written when a name comes twice or a text is no text, when the manifests are
-    there already or another process prepares the folder; later when a recording cannot be read.
+    What is done stands in a hidden folder, so that a stopped preparation goes on. A training
+    utterance whose text is not words is left out, and a line says so. Raises UserError before
+    anything is written when a name comes twice or a text of another set is not words, when the
+    manifests are there already or another process prepares the folder; later when a recording
+    cannot be read.
     """
-    _check(corpus, sources)
+    sources, left_out = _usable(corpus, sources)
     unfinished = into / f".{corpus}.part"
     journal = unfinished / "journal.jsonl"
     manifests = {split: into / f"{split}.jsonl" for split in sources}
@@ -213,24 +215,33 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
             lines = [_line(replace(u, speaker=s.speaker, text=s.text)) for u, s in members]
             write_atomically(manifest, "".join(lines).encode())
         shutil.rmtree(unfinished)
-    return [report(read_manifest(into, corpus, split)) for split in sources]
+    return [*left_out, *(report(read_manifest(into, corpus, split)) for split in sources)]
 
 
-def _check(corpus: str, sources: Mapping[str, Sequence[Source]]) -> None:
+def _usable(
+    corpus: str, sources: Mapping[str, Sequence[Source]]
+) -> tuple[dict[str, list[Source]], list[str]]:
+    """Returns the sources without what cannot train, and a line on each of these."""
     seen: dict[str, str] = {}
+    usable: dict[str, list[Source]] = {}
+    left_out = []
     for split, members in sources.items():
-        if not members:
-            raise UserError(f"{corpus}/{split}: has no utterance; name the whole corpus")
+        usable[split] = []
         for source in members:
             where = f"{corpus}/{split}: {source.name}"
             if source.name in seen:
                 raise UserError(f"{where}: is in {seen[source.name]} already; remove one of them")
-            if not re.fullmatch(TEXT, source.text):
-                raise UserError(
-                    f"{where}: {source.text!r} is no text of words, of a to z and '; mend its "
-                    "transcript"
-                )
             seen[source.name] = split
+            if re.fullmatch(TEXT, source.text):
+                usable[split].append(source)
+                continue
+            fault = f"{where}: {source.text!r} is no text of words, of a to z and '"
+            if not split.startswith("train"):
+                raise UserError(f"{fault}; mend its transcript")
+            left_out.append(f"{fault}; left out")
+        if not usable[split]:
+            raise UserError(f"{corpus}/{split}: has no utterance; name the whole corpus")
+    return usable, left_out
 
 
 def _read_journal(journal: Path) -> dict[str, Utterance]:

@@ -235,6 +235,7 @@ def test_two_preparations_at_once_are_refused(tmp_path):
         ({"test": [source("a")]}, ["an4/test: a: is in train already"]),
         ({"train": [source("x"), source("x")]}, ["an4/train: x: is in train already"]),
         ({"train": []}, ["an4/train: has no utterance"]),
+        ({"train": [source("x", "")]}, ["an4/train: has no utterance"]),
         *(
             ({"test": [source("x", text)]}, [f"an4/test: x: {text!r} is no text"])
             for text in ("", " ", "Go", "go  on", " go", "go on ", "4", "e-mail", "go\n")
@@ -244,6 +245,18 @@ def test_two_preparations_at_once_are_refused(tmp_path):
 def test_unsound_sources_are_refused_before_any_work(tmp_path, change, words):
     refused(lambda: prepare("an4", {**corpus(), **change}, tmp_path / "an4"), *words)
     assert not (tmp_path / "an4").exists()
+
+
+def test_training_utterances_without_words_are_left_out(tmp_path):
+    sources = corpus()
+    given = {**sources, "train": [source("x", ""), *sources["train"], source("y", "4 you")]}
+    lines = prepare("an4", given, tmp_path / "an4")
+    assert [line for line in lines if "left out" in line] == [
+        "an4/train: x: '' is no text of words, of a to z and '; left out",
+        "an4/train: y: '4 you' is no text of words, of a to z and '; left out",
+    ]
+    names = [u.name for u in read_manifest(tmp_path / "an4", "an4", "train").utterances]
+    assert names == [s.name for s in sources["train"]]
 
 
 # What is read and reported
