@@ -94,7 +94,7 @@ def test_processes_share_a_batch(speech):
     for batch, *shares in zip(whole, *parts, strict=True):
         assert sorted(batch) == sorted(i for share in shares for i in share)
     # 90 utterances in batches of 8 leave 2, which is less than three processes.
-    last = list(loader(speech).batches(None, 11, (2, 3)))[0]
+    last = next(iter(loader(speech).batches(None, 11, (2, 3))))
     assert last["features"].shape == (0, 0, 161)
     assert last["labels"].dtype == torch.int64
     assert last["frames"] == last["label_lengths"] == []
