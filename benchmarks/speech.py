@@ -52,7 +52,7 @@ def features_case(speech: SpeechSet, rounds: int, files: bool) -> dict[str, Any]
 
 def padding_case(speech: SpeechSet, rounds: int) -> dict[str, Any]:
     """Counts the frames of the epochs after the first; the control is the order by duration."""
-    loader = Utterances(speech, batch_size=BATCH, seed=0, cached=False)
+    loader = Utterances(speech, None, batch_size=BATCH, seed=0)
 
     def over(epoch: int | None) -> float:
         return 1 / (1 - loader.padding(epoch) / 100)

@@ -1,6 +1,7 @@
 """AN4: spelled names, dates, numbers and commands (Carnegie Mellon, 1991; A. Acero's thesis).
 
-Files whose names begin with cen9 were never released; 948 utterances train and 130 test.
+Its README says that files whose names begin with cen9 were left out; 948 utterances train and 130
+test.
 """
 
 import re

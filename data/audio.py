@@ -60,6 +60,9 @@ def _soundfile(data: bytes) -> tuple[int, np.ndarray]:
     if data[:4] == b"RIFF" and len(data) < 8 + int.from_bytes(data[4:8], "little") < 2**32:
         raise ValueError("cut off")
     with soundfile.SoundFile(io.BytesIO(data)) as file:
+        if file.subtype in ("FLOAT", "DOUBLE"):  # libsndfile does not scale these
+            wave = (file.read(dtype="float64") * 2**15).round()
+            return file.samplerate, wave.clip(-(2**15), 2**15 - 1).astype(np.int16)
         return file.samplerate, file.read(dtype="int16")
 
 

@@ -53,7 +53,8 @@ def _sources(folders: Sequence[Path], split: str) -> list[Source]:
     found = [source for subset in subsets for source in _subset(subset)]
     if not found:
         names = " or ".join(SUBSETS[split])
-        raise UserError(f"{folders[0]}: has no {names} with *.trans.txt; name its folder too")
+        given = ", ".join(map(str, folders))
+        raise UserError(f"{given}: no folder {names} with *.trans.txt in it; name what holds it")
     if not any(map(is_miniature, folders)):
         size_notes(folders[0], split, len(found), COUNTS[split])
     return found

@@ -4,10 +4,8 @@ Log power, each bin of an utterance brought to mean 0 and variance 1. The paper 
 the bins (tables 6 and 8); the logarithm and the scale are ours.
 """
 
+import fcntl
 import hashlib
-import os
-import tempfile
-from collections.abc import Iterator
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -18,14 +16,14 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from data.audio import SAMPLE_RATE, read_audio
-from data.speech import SpeechSet
+from data.audio import SAMPLE_RATE
+from data.speech import SpeechSet, read_samples
 from dsd.errors import UserError
 
 WINDOW = SAMPLE_RATE * 20 // 1000  # samples
 STEP = SAMPLE_RATE * 10 // 1000  # samples
 BINS = WINDOW // 2 + 1
-FLOOR = 1e-6  # added to the power: about the rounding noise of 16 bits
+FLOOR = 1e-6  # added to the power: 20 dB above the rounding noise of 16 bits
 VERSION = "1"  # of the numbers: raise it when they change
 
 
@@ -50,17 +48,15 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
 class Spectrograms:
     """The spectrograms of a set, by place: computed when they are asked for, or once.
 
-    cached: they are kept in `<corpus>/features/`, 32 kB a second of speech. Raises UserError naming
-    an audio file that cannot be read.
+    cache: the folder that keeps them, 32 kB a second of speech; None: each is computed anew, to the
+    same bits. Raises UserError naming an audio file that cannot be read or is not the manifest's.
     """
 
-    def __init__(self, speech: SpeechSet, *, cached: bool) -> None:
+    def __init__(self, speech: SpeechSet, cache: Path | None) -> None:
         self._speech = speech
         self.frames = [frames(utterance.samples) for utterance in speech.utterances]
-        self._cache = _cache_file(speech) if cached else None
         self._starts = [0, *accumulate(self.frames)]
-        if self._cache and not self._cache.exists():
-            _write(self._cache, self._starts[-1], self._computed())
+        self._cache = self._written(cache) if cache else None
         self._rows: np.ndarray | None = None
 
     def __getitem__(self, place: int) -> np.ndarray:
@@ -72,47 +68,48 @@ class Spectrograms:
         return np.array(self._rows[self._starts[place] : self._starts[place + 1]])
 
     def _compute(self, place: int) -> np.ndarray:
-        utterance = self._speech.utterances[place]
-        path = self._speech.root / utterance.file
-        samples = read_audio(path)
-        if len(samples) != utterance.samples:
-            raise UserError(
-                f"{path}: has {len(samples)} samples, the manifest says {utterance.samples}; "
-                "prepare the corpus again"
-            )
-        return spectrogram(samples)
+        return spectrogram(read_samples(self._speech.root, self._speech.utterances[place]))
 
-    def _computed(self) -> Iterator[np.ndarray]:
-        text, console = f"features of {self._speech.name}", Console(stderr=True)
-        for place in track(range(len(self._speech)), text, console=console):
-            yield self._compute(place)
+    def _written(self, folder: Path) -> Path:
+        """Returns the file of the set, which is written unless it is there and whole."""
+        made_of = f"{VERSION} {self._speech.fingerprint()}"
+        digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+        path = folder / f"{self._speech.name.replace('/', '-')}-{digest}.npy"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / ".lock").open("a") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX)  # waits for another process that writes the same
+                if not self._is_whole(path):
+                    self._write(path)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or folder}: the spectrograms cannot be kept there "
+                f"({error.strerror}); set SPECTROGRAMS to another folder, or to none"
+            ) from None
+        return path
+
+    def _is_whole(self, path: Path) -> bool:
+        try:
+            rows = np.load(path, mmap_mode="r")
+        except (FileNotFoundError, ValueError, EOFError):
+            return False
+        return bool(rows.shape == (self._starts[-1], BINS))
+
+    def _write(self, path: Path) -> None:
+        """Writes the spectrograms of all utterances, whole or not at all."""
+        temporary = path.with_name(f".{path.name}.part")
+        places = track(range(len(self._speech)), self._speech.name, console=Console(stderr=True))
+        try:
+            with temporary.open("wb") as file:
+                header = {"descr": "<f2", "fortran_order": False, "shape": (self._starts[-1], BINS)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for place in places:
+                    file.write(self._compute(place).astype("<f2").tobytes())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @cache
 def _hann() -> Tensor:
     return torch.hann_window(WINDOW)
-
-
-def _cache_file(speech: SpeechSet) -> Path:
-    made_of = f"{VERSION} {speech.fingerprint()}"
-    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-    return speech.root / "features" / f"{speech.name.rpartition('/')[2]}-{digest}.npy"
-
-
-def _write(path: Path, rows: int, parts: Iterator[np.ndarray]) -> None:
-    """Writes all rows in turn, whole or not at all; another process may write the same."""
-    path.parent.mkdir(exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    try:
-        file = np.lib.format.open_memmap(name, "w+", np.float16, (rows, BINS))
-        at = 0
-        for part in parts:
-            file[at : at + len(part)] = part
-            at += len(part)
-        file.flush()
-        del file
-        os.chmod(name, 0o644)  # mkstemp's is private
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rich.console import Console
 from rich.progress import track
 
-from data.audio import SAMPLE_RATE
+from data.audio import SAMPLE_RATE, read_audio
 from data.images import is_miniature
 from dsd.checkpoint import lock, write_atomically
 from dsd.errors import UserError
@@ -115,7 +115,8 @@ def greedy(best: Sequence[int]) -> str:
 def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
     """Reads root/<split>.jsonl; whether the audio files are there, `report` tells.
 
-    Raises UserError when the manifest is missing or empty, and naming a line that is damaged.
+    Raises UserError when the manifest is missing or empty, and naming a line that is damaged or
+    names an utterance again.
     """
     path = root / f"{split}.jsonl"
     remedy = f"dsd prepare {corpus} FOLDER... --to {root} writes it"
@@ -125,17 +126,34 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     if not lines:
         raise UserError(f"{path}: names no utterance; move it away, then {remedy}")
-    utterances = []
+    utterances: dict[str, Utterance] = {}
     for number, line in enumerate(lines, 1):
         try:
-            utterances.append(_Line.model_validate_json(line).read())
+            utterance = _Line.model_validate_json(line).read()
+            fault = f"{utterance.name} is there twice" if utterance.name in utterances else ""
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "JSON"
+            fault = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
+        if fault:
             raise UserError(
-                f"{path}:{number}: {key}: {first['msg']}; move the manifests away, then {remedy}"
+                f"{path}:{number}: {fault}; move the manifests away, then {remedy}"
             ) from None
-    return SpeechSet(f"{corpus}/{split}", root, tuple(utterances))
+        utterances[utterance.name] = utterance
+    return SpeechSet(f"{corpus}/{split}", root, tuple(utterances.values()))
+
+
+def read_samples(root: Path, utterance: Utterance) -> np.ndarray:
+    """Returns an utterance's samples, (samples,) int16, checked against its manifest.
+
+    Raises UserError naming a file that is missing or damaged or holds another recording.
+    """
+    samples = read_audio(root / utterance.file)
+    if _digest(samples) != utterance.sha256:
+        raise UserError(
+            f"{root / utterance.file}: is not the recording that the manifest names; restore it, "
+            "or move the manifests away and prepare the corpus again"
+        )
+    return samples
 
 
 def load(root: Path, corpus: str, split: str, expected: int) -> SpeechSet:
@@ -163,17 +181,14 @@ def size_notes(where: Path, split: str, count: int, expected: int) -> tuple[str,
 
 
 def report(speech: SpeechSet) -> str:
-    """Returns a line on a set: its size, and its notes.
+    """Reads all audio files of a set; returns its `summary`. Raises UserError as `read_samples`."""
+    for utterance in track(speech.utterances, speech.name, console=Console(stderr=True)):
+        read_samples(speech.root, utterance)
+    return summary(speech)
 
-    Raises UserError naming a FLAC file that is missing or has another number of samples.
-    """
-    for utterance in speech.utterances:
-        path = speech.root / utterance.file
-        if not _is_whole(path, utterance.samples):
-            raise UserError(
-                f"{path}: no FLAC file of {utterance.samples} samples; restore it, or move the "
-                "manifests away and prepare the corpus again"
-            )
+
+def summary(speech: SpeechSet) -> str:
+    """Returns a line on a set: its size, and its notes."""
     hours = sum(utterance.seconds for utterance in speech.utterances) / 3600
     speakers = len({utterance.speaker for utterance in speech.utterances})
     words = sum(len(utterance.text.split()) for utterance in speech.utterances)
@@ -205,7 +220,7 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
         with journal.open("a") as file:
             for split, source in track(todo, corpus, console=Console(stderr=True)):
                 place = f"audio/{split}/{source.name}.flac"
-                if not (place in done and _is_whole(into / place, done[place].samples)):
+                if not (place in done and _is_whole(into, done[place])):
                     done[place] = _write(into, place, source)
                     file.write(_line(done[place]))
                     file.flush()
@@ -215,7 +230,7 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
             lines = [_line(replace(u, speaker=s.speaker, text=s.text)) for u, s in members]
             write_atomically(manifest, "".join(lines).encode())
         shutil.rmtree(unfinished)
-    return [*left_out, *(report(read_manifest(into, corpus, split)) for split in sources)]
+    return [*left_out, *(summary(read_manifest(into, corpus, split)) for split in sources)]
 
 
 def _usable(
@@ -261,8 +276,9 @@ def _write(into: Path, place: str, source: Source) -> Utterance:
     temporary = path.with_name(f".{path.name}.part")
     soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     temporary.replace(path)
-    digest = hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()
-    return Utterance(source.name, place, len(samples), source.speaker, source.text, digest)
+    return Utterance(
+        source.name, place, len(samples), source.speaker, source.text, _digest(samples)
+    )
 
 
 def _line(utterance: Utterance) -> str:
@@ -278,8 +294,13 @@ def _line(utterance: Utterance) -> str:
     return json.dumps(keys) + "\n"
 
 
-def _is_whole(path: Path, samples: int) -> bool:
+def _is_whole(root: Path, utterance: Utterance) -> bool:
     try:
-        return bool(soundfile.info(path).frames == samples)
-    except soundfile.SoundFileError:
+        read_samples(root, utterance)
+    except UserError:
         return False
+    return True
+
+
+def _digest(samples: np.ndarray) -> str:
+    return hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()

@@ -5,6 +5,7 @@ one the batches come in random order. Neither workers nor processes change what 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,15 @@ JITTER = 0.03  # standard deviation by which durations are blurred, so that batc
 
 
 class Utterances:
-    """Batches of a set: see `batches`. `steps` is how many an epoch has; the last may be short."""
+    """Batches of a set: see `batches`. `steps` is how many an epoch has; the last may be short.
+
+    cache: the folder that keeps the spectrograms, see data/spectrogram.py.
+    """
 
     def __init__(
-        self, speech: SpeechSet, *, batch_size: int, seed: int, cached: bool, workers: int = 0
+        self, speech: SpeechSet, cache: Path | None, *, batch_size: int, seed: int, workers: int = 0
     ) -> None:
-        self._dataset = _Batches(speech, Spectrograms(speech, cached=cached))
+        self._dataset = _Batches(speech, Spectrograms(speech, cache))
         self._batch_size, self._seed, self._workers = batch_size, seed, workers
         self._durations = np.array([utterance.samples for utterance in speech.utterances])
         self.steps = -(-len(speech) // batch_size)

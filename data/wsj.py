@@ -36,7 +36,9 @@ INDICES = {  # of each split, and the disc that has it
     "eval92": {"wsj0/doc/indices/test/nvp/si_et_20.ndx": "11-13.1"},
     "eval93": {"wsj1/doc/indices/wsj1/eval/h1_p0.ndx": "13-32.1"},
 }
-ELSEWHERE = "11_2_1:wsj0/si_tr_s/401/"  # listed once more, under 11_3_1, where they are
+ELSEWHERE = (
+    "11_2_1:wsj0/si_tr_s/401/"  # there again under 11_3_1 (github.com/fgnt/sms_wsj, issue 7)
+)
 SUFFIXES = (".wv1", ".ndx", ".dot")
 ENTRY = re.compile(r"(?P<disc>\w+):\s*/?(?P<file>\S+)")
 TRANSCRIPT = re.compile(r"(?P<text>.*)\((?P<name>\w{8})\)")

@@ -23,12 +23,14 @@ import re
 
 NOISE = re.compile(r"\[[^\]]*\]")
 VERBALISED = re.compile(r"[^\w\s'<*]+[a-z]+(-[a-z]+)*|'(apostrophe|([a-z]+-)*quote)")
+DASH = re.compile(r"(?<=\w)(-+dash)\b")  # without a blank before it
 MARKS = re.compile(r'[!"#$%&()*+,./:;<=>?@^_{|}~-]')
 
 
 def normalise(transcript: str) -> str:
     """Returns the words of a transcript, in lower case, with a blank between them."""
     text = NOISE.sub("", transcript.lower().replace("\\", "").replace("`", "'"))
+    text = DASH.sub(r" \1", text)
     words = " ".join(map(_spoken, text.split())).split()
     return " ".join(word for word in words if word.strip("'"))
 

@@ -89,10 +89,13 @@ def fits(frames: int, labels: Sequence[int]) -> bool:
 def _costs(activations: Tensor, lengths: list[int], transcripts: list[list[int]]) -> Tensor:
     if not lengths:
         return _float(activations).sum((0, 2))
+    device = activations.device
+    if torch.are_deterministic_algorithms_enabled():
+        activations = activations.cpu()  # on a GPU the last bits of torch's gradient change
     log_probabilities = _float(activations).log_softmax(2)
     labels = torch.tensor([*chain(*transcripts)], dtype=torch.int64, device=activations.device)
     sizes = torch.tensor(lengths), torch.tensor([*map(len, transcripts)])
-    return F.ctc_loss(log_probabilities, labels, *sizes, reduction="none")
+    return F.ctc_loss(log_probabilities, labels, *sizes, reduction="none").to(device)
 
 
 def _float(activations: Tensor) -> Tensor:
@@ -103,6 +106,19 @@ def _read(
     activations: Tensor, labels: Tensor, activation_lengths: Lengths, label_lengths: Lengths
 ) -> tuple[list[int], list[list[int]]]:
     """Returns the lengths of the activations and the transcripts, or raises ValueError."""
+    if activations.dim() != 3:
+        raise ValueError(
+            f"activations: {activations.dim()} axes, but must be frames, batch, symbols"
+        )
+    for name, given in (
+        ("labels", labels),
+        ("activation_lengths", activation_lengths),
+        ("label_lengths", label_lengths),
+    ):
+        if isinstance(given, Tensor) and (given.dim() != 1 or given.is_floating_point()):
+            raise ValueError(
+                f"{name}: {given.dtype} of {given.dim()} axes, but must be ints in a row"
+            )
     steps, batch, symbols = activations.shape
     lengths, said = _ints(activation_lengths), _ints(label_lengths)
     row: list[int] = labels.tolist()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 CLIP = 20.0  # Hannun et al. 2014, section 2
 aten = torch.ops.aten
@@ -78,6 +79,7 @@ class _Recurrence(torch.autograd.Function):
         return states[0] + states[1][mirror]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         states, recurrent, mirror = ctx.saved_tensors
         d_states = torch.stack([grads[0], grads[0][mirror]])

@@ -4,12 +4,14 @@ Decoded as in the paper, by the likeliest symbol of each frame, without a langua
 the word error rate pooled over the test set.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from data.spectrogram import frames
@@ -30,19 +32,24 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: str
+    network: Literal["deepspeech", "deepspeech2"]
     hidden: Positive | None = None  # units of a layer, where the paper's are not wanted
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # DeepSpeech alone
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of deepspeech alone
     batch_size: Positive  # utterances
     heldout_speakers: Annotated[int, Field(ge=0)] = (
         0  # of training, kept apart for curves and tuning
     )
-    cached: bool = True  # spectrograms are kept on the disk, else made anew for each batch
+
+    @model_validator(mode="after")
+    def _dropout_is_of_deepspeech(self) -> "Settings":
+        if self.dropout and self.network != "deepspeech":
+            raise ValueError(f"dropout: {self.network} has none; leave it out")
+        return self
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sets of a corpus, and whether its transcripts may stand in a public record."""
+    """The sets of a corpus, and whether what is said in it may stand in a public record."""
 
     train: SpeechSet
     heldout: tuple[str, SpeechSet] | None  # its name and the set
@@ -73,9 +80,9 @@ class SpeechTask:
         self._batches = {
             split: Utterances(
                 speech,
+                spectrogram_folder(speech.root),
                 batch_size=settings.batch_size,
                 seed=seed,
-                cached=settings.cached,
                 workers=workers,
             )
             for split, speech in self._sets.items()
@@ -111,7 +118,9 @@ class SpeechTask:
         return self._batches["train"].batches(epoch, first_step, shard)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Returns nats per utterance."""
+        """Returns nats per utterance. Raises UserError for a network that torch.compile wraps."""
+        if hasattr(model, "_orig_mod"):
+            raise UserError("--compile: torch cannot compile how speech is packed; leave it out")
         activations, lengths = model(batch["features"], batch["frames"])
         cost = self._loss(activations, batch["labels"], lengths, batch["label_lengths"])
         return Loss(cost.squeeze(0), len(batch["index"]), {})
@@ -122,10 +131,10 @@ class SpeechTask:
             yield {**batch, "split": split}
 
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor | Sequence[Any]]:
-        """Returns for each utterance what was heard, the counts of `wer.counts`, and nats.
+        """Returns for each utterance the counts of `wer.counts`, and nats.
 
-        The reference is told where the corpus is public. An utterance that no output could spell,
-        as it has too few frames, has nats of -1.
+        Where the corpus is public also what was heard and what was said. An utterance that no
+        output could spell, as it has too few frames, has nats of -1.
         """
         activations, lengths = model(batch["features"], batch["frames"])
         heard = transcripts(activations, lengths)
@@ -133,11 +142,10 @@ class SpeechTask:
         pairs = zip(heard, spoken, strict=True)
         results: dict[str, Tensor | Sequence[Any]] = {
             "index": batch["index"],
-            "hypothesis": heard,
             "counts": [wer.counts(hypothesis, reference) for hypothesis, reference in pairs],
             "nats": costs(activations, batch["labels"], lengths, batch["label_lengths"]),
         }
-        return results | ({"reference": spoken} if self._public else {})
+        return results | ({"hypothesis": heard, "reference": spoken} if self._public else {})
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Returns WER and CER in percent, and nats per utterance that has frames enough."""
@@ -150,7 +158,7 @@ class SpeechTask:
         kept, skipped = [], []
         for utterance in speech.utterances:
             outputs = self._output_frames(frames(utterance.samples))
-            if fits(outputs, encode(utterance.text)):
+            if outputs > 1 and fits(outputs, encode(utterance.text)):  # BatchNorm needs two
                 kept.append(utterance)
             else:
                 skipped.append(utterance.name)
@@ -174,6 +182,17 @@ def network(settings: Settings) -> nn.Module:
     if settings.dropout:
         options["dropout"] = settings.dropout
     return build(settings.network, num_classes=SYMBOLS, **options)
+
+
+def spectrogram_folder(root: Path) -> Path | None:
+    """Returns where spectrograms are kept: beside the manifests, or where SPECTROGRAMS says.
+
+    None, for SPECTROGRAMS=none: they are computed for every batch.
+    """
+    given = os.environ.get("SPECTROGRAMS", "")
+    if given == "none":
+        return None
+    return Path(given) if given else root / "features"
 
 
 def transcripts(activations: Tensor, lengths: Sequence[int]) -> list[str]:

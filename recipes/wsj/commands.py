@@ -61,5 +61,6 @@ def transcribe(
     """
     from recipes.wsj.transcribe import Transcriber
 
-    for file, text in zip(recordings, Transcriber(run)(recordings), strict=True):
-        print(f"{file}\t{text}")
+    transcribe = Transcriber(run)
+    for file in recordings:
+        print(f"{file}\t{transcribe(file)}")

@@ -28,6 +28,8 @@ PLAIN, COMPRESSED = sphere(NOISE), shortened(NOISE)
 RECORDINGS = {
     "a.wav": WAV,
     "a.flac": FLAC,
+    "float.wav": written(NOISE / 2**15, subtype="FLOAT"),
+    "double.wav": written(NOISE / 2**15, subtype="DOUBLE"),
     "low_byte_first.sph": PLAIN,
     "high_byte_first.sph": sphere(NOISE, byte_format="10"),
     "011c0201.wv1": COMPRESSED,

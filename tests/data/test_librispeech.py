@@ -91,7 +91,7 @@ def test_what_is_missing_is_named(official):
     recording.unlink()
     refused(sources, "61-70968.trans.txt:2: 61-70968-0001.flac is missing")
     recording.with_name("61-70968.trans.txt").unlink()
-    refused(sources, f"{official}: has no test-clean with *.trans.txt")
+    refused(sources, f"{official}: no folder test-clean with *.trans.txt")
     (official / "train-clean-100").rename(official / "train-clean-360")
     refused(sources, "has no test-clean")  # training may be of any subsets
     (official / "train-clean-360").rename(official / "other")

@@ -44,7 +44,7 @@ def test_ten_milliseconds_are_a_step():
 
 def test_the_cache_changes_nothing(tmp_path, speech_set):
     speech = speech_set(tmp_path / "corpus", [1000, 5000, 320])
-    plain, cached = Spectrograms(speech, cached=False), Spectrograms(speech, cached=True)
+    plain, cached = Spectrograms(speech, None), Spectrograms(speech, tmp_path / "cache")
     assert plain.frames == cached.frames
     for place in (2, 0, 1):
         np.testing.assert_array_equal(plain[place], cached[place])
@@ -52,19 +52,40 @@ def test_the_cache_changes_nothing(tmp_path, speech_set):
 
 def test_the_cache_is_made_once_for_a_corpus(tmp_path, speech_set):
     speech = speech_set(tmp_path / "corpus", [1000, 5000])
-    first = Spectrograms(speech, cached=True)[1].copy()
+    first = Spectrograms(speech, tmp_path / "cache")[1].copy()
     for path in (tmp_path / "corpus" / "audio" / "train").iterdir():
         path.unlink()
-    np.testing.assert_array_equal(Spectrograms(speech, cached=True)[1], first)
-    assert len(list((tmp_path / "corpus" / "features").iterdir())) == 1
+    np.testing.assert_array_equal(Spectrograms(speech, tmp_path / "cache")[1], first)
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
     other = replace(speech, utterances=speech.utterances[:1])
     with pytest.raises(UserError, match=r"u0\.flac"):
-        Spectrograms(other, cached=True)
-    assert len(list((tmp_path / "corpus" / "features").iterdir())) == 1  # nothing half-written
+        Spectrograms(other, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1  # nothing half-written
 
 
-def test_audio_of_another_length_is_refused(tmp_path, speech_set):
+def test_a_damaged_cache_is_written_anew(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000, 5000])
+    first = Spectrograms(speech, tmp_path / "cache")[1]
+    (path,) = (tmp_path / "cache").glob("*.npy")
+    whole = path.read_bytes()
+    for damaged in (whole[:-1000], whole[:50], b""):
+        path.write_bytes(damaged)
+        np.testing.assert_array_equal(Spectrograms(speech, tmp_path / "cache")[1], first)
+        assert path.read_bytes() == whole
+    assert sorted(file.name for file in (tmp_path / "cache").iterdir()) == [".lock", path.name]
+
+
+def test_where_no_cache_can_be(tmp_path, speech_set):
     speech = speech_set(tmp_path / "corpus", [1000])
-    wrong = replace(speech.utterances[0], samples=999)
-    with pytest.raises(UserError, match=r"u0\.flac: has 1000 samples, the manifest says 999"):
-        Spectrograms(replace(speech, utterances=(wrong,)), cached=False)[0]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file.* cannot be kept there .*set SPECTROGRAMS"):
+        Spectrograms(speech, tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_another_recording_is_refused(tmp_path, speech_set, cached):
+    speech = speech_set(tmp_path / "corpus", [1000])
+    wrong = replace(speech.utterances[0], sha256="0" * 64)
+    with pytest.raises(UserError, match=r"u0\.flac: is not the recording"):
+        Spectrograms(replace(speech, utterances=(wrong,)), tmp_path / "x" if cached else None)[0]
+    assert not list((tmp_path).glob("x/*.npy"))

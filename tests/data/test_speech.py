@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 from data import speech
 from data.audio import read_audio
 from data.images import MINIATURE
-from data.speech import ALPHABET, SYMBOLS, Source, decode, encode, greedy, prepare, read_manifest
+from data.speech import (
+    ALPHABET,
+    SYMBOLS,
+    Source,
+    decode,
+    encode,
+    greedy,
+    prepare,
+    read_manifest,
+    read_samples,
+)
 from dsd.errors import UserError
 
 # Texts and symbols
@@ -291,14 +301,23 @@ def test_a_damaged_line_is_named(root, old, new, key):
     refused(lambda: read_manifest(root, "an4", "train"), f"{path}:2: {key}: ", "dsd prepare an4")
 
 
+def test_an_utterance_that_is_there_twice_is_named(root):
+    path = root / "train.jsonl"
+    path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
+    refused(lambda: read_manifest(root, "an4", "train"), f"{path}:4: ", "is there twice")
+
+
 def test_report_looks_at_every_file(root):
     train = read_manifest(root, "an4", "train")
     noted = replace(train, notes=("miniature: so", "partial"))
     assert speech.report(noted).endswith("2 speakers, 6 words; miniature: so; partial")
     soundfile.write(root / "audio/train/ccc.flac", noise(0, 5), 16_000)
-    refused(lambda: speech.report(train), "ccc.flac: no FLAC file of 1600 samples")
+    refused(lambda: speech.report(train), "ccc.flac: is not the recording")
+    samples = read_samples(root, train.utterances[1])
+    soundfile.write(root / "audio/train/bb.flac", samples[::-1], 16_000)
+    refused(lambda: speech.report(train), "bb.flac: is not the recording")
     (root / "audio/train/bb.flac").unlink()
-    refused(lambda: speech.report(train), "bb.flac: no FLAC file of 800 samples")
+    refused(lambda: speech.report(train), "bb.flac: cannot be read")
 
 
 def test_sizes(root):

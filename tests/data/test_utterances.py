@@ -20,7 +20,7 @@ def speech(tmp_path_factory, speech_set):
 
 
 def loader(speech, **options):
-    options = {"batch_size": 8, "seed": 1, "cached": False, **options}
+    options = {"cache": None, "batch_size": 8, "seed": 1, **options}
     return Utterances(speech, **options)
 
 
@@ -81,11 +81,11 @@ def test_order_depends_on_seed_and_epoch(speech):
     assert order != [b["index"].tolist() for b in loader(speech, seed=2).batches(3)]
 
 
-def test_any_first_step_any_workers_any_cache(speech):
+def test_any_first_step_any_workers_any_cache(speech, tmp_path):
     whole = list(loader(speech).batches(2))
     same(loader(speech).batches(2, 3), whole[3:])
     same(loader(speech, workers=2).batches(2), whole)
-    same(loader(speech, cached=True, workers=1).batches(2), whole)
+    same(loader(speech, cache=tmp_path, workers=1).batches(2), whole)
 
 
 def test_processes_share_a_batch(speech):

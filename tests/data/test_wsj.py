@@ -267,6 +267,7 @@ def test_a_text_without_words_is_named(discs, tmp_path):
         ("'SINGLE-QUOTE so 'SINGLE-QUOTE", "single quote so single quote"),
         ("'APOSTROPHE 'QUOTE", "apostrophe quote"),
         ("four -HYPHEN year --DASH plan -DASH", "four hyphen year dash plan dash"),
+        ("INCORPORATED-DASH and--DASH", "incorporated dash and dash"),
         ("?QUESTION-MARK !EXCLAMATION-POINT", "question mark exclamation point"),
         (":COLON ;SEMI-COLON /SLASH ...ELLIPSIS", "colon semi colon slash ellipsis"),
         ("A\\. \\&AMPERSAND P\\.", "a ampersand p"),

@@ -172,6 +172,22 @@ def test_contradictions_are_refused(change, message):
         CTCLoss()(torch.zeros(5, 2, 4), labels, numbers["lengths"], numbers["said"])
 
 
+@pytest.mark.parametrize(
+    ("place", "given", "message"),
+    [
+        (0, torch.zeros(5, 4), "activations: 2 axes"),
+        (1, torch.tensor([[1, 2], [3, 1]]), "labels: torch.int64 of 2 axes"),
+        (2, torch.tensor([5.0, 4.0]), "activation_lengths: torch.float32"),
+        (3, torch.tensor([2.0, 1.0]), "label_lengths: torch.float32"),
+    ],
+)
+def test_tensors_of_another_kind_are_refused(place, given, message):
+    call = [torch.zeros(5, 2, 4), torch.tensor([1, 2, 3]), [5, 4], [2, 1]]
+    call[place] = given
+    with pytest.raises(ValueError, match=message):
+        CTCLoss()(*call)
+
+
 def test_warpctc_is_called_where_it_is_installed(monkeypatch):
     calls = []
 

@@ -12,9 +12,17 @@ from data.speech import encode
 from dsd.errors import UserError
 from dsd.optimizers import make_optimizer
 from dsd.prunable import prunable
+from dsd.recipe import validate
 from dsd.suite import Suite
 from recipes import wer
-from recipes.speech import Corpus, Settings, SpeechTask, hold_out, network
+from recipes.speech import (
+    Corpus,
+    Settings,
+    SpeechTask,
+    hold_out,
+    network,
+    spectrogram_folder,
+)
 
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(ROOT)
@@ -105,9 +113,9 @@ def test_what_was_heard_is_scored_against_what_was_said(speech):
     assert results["counts"].tolist() == [wer.counts(*pair) for pair in pairs]
 
 
-def test_references_stay_out_of_the_record_of_a_corpus_that_is_not_public(speech):
+def test_what_is_said_stays_out_of_the_record_of_a_corpus_that_is_not_public(speech):
     task = make(speech, public=False)
-    assert "reference" not in predicted(task, task.model().eval())
+    assert set(predicted(task, task.model().eval())) == {"counts", "nats"}
 
 
 def test_a_network_that_spells_the_reference_has_no_errors(speech):
@@ -165,6 +173,30 @@ def test_processes_see_the_whole_batch(speech):
     assert loss.examples == 0
     loss.mean.backward()
     assert not any(parameter.grad.any() for parameter in net.parameters())
+
+
+def test_settings_that_do_not_fit_each_other():
+    with pytest.raises(UserError, match="dropout: deepspeech2 has none"):
+        validate(Settings, {"network": "deepspeech2", "dropout": 0.1, "batch_size": 4}, "x")
+    with pytest.raises(UserError, match="network"):
+        validate(Settings, {"network": "resnet18", "batch_size": 4}, "x")
+
+
+def test_compiled_networks_are_refused(speech):
+    task = make(speech)
+    net = task.model()
+    net.add_module("_orig_mod", torch.nn.Identity())  # as torch.compile's wrapper has
+    with pytest.raises(UserError, match="--compile"):
+        task.loss(net, next(task.batches(1, 0, ONE)))
+
+
+def test_where_spectrograms_are_kept(monkeypatch, tmp_path):
+    monkeypatch.delenv("SPECTROGRAMS", raising=False)
+    assert spectrogram_folder(tmp_path) == tmp_path / "features"
+    monkeypatch.setenv("SPECTROGRAMS", "none")
+    assert spectrogram_folder(tmp_path) is None
+    monkeypatch.setenv("SPECTROGRAMS", "/elsewhere")
+    assert spectrogram_folder(tmp_path) == Path("/elsewhere")
 
 
 def test_deepspeech2_says_what_the_paper_trained_it_on(speech):
