@@ -93,7 +93,7 @@ def test_what_is_missing_is_named(official):
     recording.with_name("61-70968.trans.txt").unlink()
     refused(sources, f"{official}: no folder test-clean with *.trans.txt")
     (official / "train-clean-100").rename(official / "train-clean-360")
-    refused(sources, "has no test-clean")  # training may be of any subsets
+    refused(sources, "no folder test-clean")  # training may be of any subsets
     (official / "train-clean-360").rename(official / "other")
     (official / "train-other-500").rename(official / "another")
-    refused(sources, "has no train-clean-100 or train-clean-360 or train-other-500")
+    refused(sources, "no folder train-clean-100 or train-clean-360 or train-other-500")
