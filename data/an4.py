@@ -5,14 +5,14 @@ test.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from data import speech
 from data.audio import read_audio
 from data.images import is_miniature
-from data.speech import Source, SpeechSet, report, size_notes
+from data.speech import Source, SpeechSet, lines_of, report, size_notes
 from dsd.errors import UserError
 
 LAYOUT = """\
@@ -53,7 +53,7 @@ def _sources(root: Path, split: str) -> list[Source]:
     names = root / "etc" / f"an4_{split}.fileids"
     texts = _texts(root / "etc" / f"an4_{split}.transcription")
     found = []
-    for place, identity in _lines(names):
+    for place, identity in lines_of(names, "unpack AN4 again"):
         name, speaker = identity.split("/")[-1], identity.split("/")[-2:-1]
         if name not in texts or not speaker:
             raise UserError(
@@ -69,7 +69,7 @@ def _sources(root: Path, split: str) -> list[Source]:
 def _texts(path: Path) -> dict[str, str]:
     """Returns the words of each utterance; they are letters alone."""
     texts = {}
-    for place, line in _lines(path):
+    for place, line in lines_of(path, "unpack AN4 again"):
         match = TRANSCRIPT.fullmatch(line)
         if not match:
             raise UserError(f"{place}: expected words and a name in brackets; mend the line")
@@ -83,14 +83,3 @@ def _recording(root: Path, identity: str) -> Path:
         if path.is_file():
             return path
     raise UserError(f"{paths[0]}: is missing; unpack AN4 again")
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields (file:line, text) of every line that is not blank."""
-    try:
-        lines = path.read_text(encoding="latin-1").splitlines()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); unpack AN4 again") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield f"{path}:{number}", line.strip()

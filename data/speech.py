@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -194,6 +194,20 @@ def summary(speech: SpeechSet) -> str:
     words = sum(len(utterance.text.split()) for utterance in speech.utterances)
     counts = f"{len(speech)} utterances, {hours:.2f} hours, {speakers} speakers, {words} words"
     return "; ".join([f"{speech.name}: {counts}", *speech.notes])
+
+
+def lines_of(path: Path, remedy: str) -> Iterator[tuple[str, str]]:
+    """Yields (file:line, text) of every line that is neither blank nor a comment after ";".
+
+    Raises UserError, with the remedy, when the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="latin-1").splitlines()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith(";"):
+            yield f"{path}:{number}", line.strip()
 
 
 def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from data import speech
 from data.audio import read_audio
 from data.images import is_miniature
-from data.speech import Source, SpeechSet, report, size_notes
+from data.speech import Source, SpeechSet, lines_of, report, size_notes
 from data.wsj_text import normalise
 from dsd.errors import UserError
 
@@ -122,7 +122,7 @@ def _index(files: dict[str, Path], index: str, disc: str) -> Iterator[tuple[str,
     """
     if index not in files:
         raise UserError(f"{index}: is missing; name the folder of disc {disc} too")
-    for place, line in _lines(files[index]):
+    for place, line in lines_of(files[index], "copy the disc again"):
         match = ENTRY.fullmatch(line)
         if not match:
             raise UserError(f"{place}: expected <disc>:<file>; copy the disc again")
@@ -136,20 +136,9 @@ def _index(files: dict[str, Path], index: str, disc: str) -> Iterator[tuple[str,
 def _transcripts(path: Path) -> dict[str, str]:
     """Returns the text of each utterance that a .dot file has."""
     texts = {}
-    for place, line in _lines(path):
+    for place, line in lines_of(path, "copy the disc again"):
         match = TRANSCRIPT.fullmatch(line)
         if not match:
             raise UserError(f"{place}: expected a text and (an utterance); copy the disc again")
         texts[match["name"].lower()] = match["text"]
     return texts
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields (file:line, text) of every line that is neither blank nor a comment."""
-    try:
-        lines = path.read_text(encoding="latin-1").splitlines()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); copy the disc again") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.startswith(";"):
-            yield f"{path}:{number}", line.strip()

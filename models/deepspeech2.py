@@ -55,10 +55,8 @@ class DeepSpeech2(nn.Module):
     def forward(self, features: Tensor, lengths: Lengths) -> tuple[Tensor, list[int]]:
         """Returns the activations, before the softmax, and how many each utterance has.
 
-        features: (B, frames, 161), whatever after an utterance's end. lengths: (B,), frames of
-        each, at least 1. Returns (frames', B, symbols), zero after an utterance's end, and B ints.
-        An empty batch gives (0, 0, symbols), with gradients of zero for all parameters. Raises
-        ValueError for lengths that the features cannot have.
+        Shapes, lengths and errors are those of `models.deepspeech.DeepSpeech.forward`: (B, frames,
+        161) and B ints give (frames', B, symbols) and B ints.
         """
         ended, lengths = until_the_end(features, lengths)
         if not lengths:

@@ -8,7 +8,7 @@ import pytest
 from data import an4
 from data.images import MINIATURE
 from data.speech import prepare
-from dsd.errors import UserError
+from tests.data.refused import refused
 from tests.data.shorten import sphere
 
 TEXTS = {  # split: folder/speaker/name: words
@@ -42,14 +42,6 @@ def change(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-
-
-def refused(call, *parts):
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(part in message for part in parts), message
 
 
 @pytest.mark.parametrize("inside", [True, False])

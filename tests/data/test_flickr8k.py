@@ -7,7 +7,7 @@ import scipy.io
 
 from data import flickr8k
 from data.images import MINIATURE
-from dsd.errors import UserError
+from tests.data.refused import refused
 
 LINES = """\
 b.jpg#0\tA black dog runs .
@@ -69,15 +69,6 @@ def save_features(
     path = root / f"features_{network}.npz"
     np.savez(path, names=np.array(names), feats=np.array(feats, dtype=dtype))
     return path
-
-
-def refused(call, *parts):
-    """Checks that a call raises one line with all these parts in it."""
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert [part for part in parts if part not in message] == [], message
 
 
 # Words

@@ -9,7 +9,7 @@ import soundfile
 from data import librispeech
 from data.images import MINIATURE
 from data.speech import prepare
-from dsd.errors import UserError
+from tests.data.refused import refused
 
 CHAPTERS = {  # subset: chapters, each with two utterances
     "train-clean-100": ("19-198", "103-1240"),
@@ -36,14 +36,6 @@ def official(tmp_path, monkeypatch):
                 samples = np.arange(400 + number, dtype=np.int16)
                 soundfile.write(folder / f"{chapter}-000{number}.flac", samples, 16_000)
     return root
-
-
-def refused(call, *parts):
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(part in message for part in parts), message
 
 
 @pytest.mark.parametrize("folders", ["inside", "above", "each subset's"])

@@ -30,6 +30,7 @@ from data.speech import (
     read_samples,
 )
 from dsd.errors import UserError
+from tests.data.refused import refused
 
 # Texts and symbols
 
@@ -203,14 +204,6 @@ def test_a_crash_between_two_manifests_is_mended(root, tmp_path, monkeypatch):
             prepare("an4", corpus(), again)
     prepare("an4", corpus(), again)
     assert content(again) == content(root)
-
-
-def refused(call, *parts):
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(part in message for part in parts), message
 
 
 def test_a_prepared_folder_is_not_prepared_again(root):

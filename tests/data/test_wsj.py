@@ -13,7 +13,7 @@ from data import wsj
 from data.images import MINIATURE
 from data.speech import prepare
 from data.wsj_text import normalise
-from dsd.errors import UserError
+from tests.data.refused import refused
 from tests.data.shorten import shortened
 
 COUNTS = {"train_si284": 4, "dev93": 2, "eval92": 1, "eval93": 1}
@@ -92,14 +92,6 @@ def discs(tmp_path, monkeypatch):
     for file in RECORDINGS:
         put(root / file, shortened(noise(file.rpartition("/")[2][:8].lower())))
     return root
-
-
-def refused(call, *parts):
-    with pytest.raises(UserError) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert all(part in message for part in parts), message
 
 
 def merged(discs):
