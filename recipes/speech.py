@@ -36,9 +36,7 @@ class Settings(BaseModel):
     hidden: Positive | None = None  # units of a layer, where the paper's are not wanted
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of deepspeech alone
     batch_size: Positive  # utterances
-    heldout_speakers: Annotated[int, Field(ge=0)] = (
-        0  # of training, kept apart for curves and tuning
-    )
+    heldout_speakers: Annotated[int, Field(ge=0)] = 0  # of training, for curves and tuning
 
     @model_validator(mode="after")
     def _dropout_is_of_deepspeech(self) -> "Settings":
