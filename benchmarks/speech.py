@@ -10,6 +10,7 @@ again. Padding: all frames of an epoch's batches over those that hold speech, an
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,9 @@ import torch
 
 from benchmarks.pairs import options, spread, timed, write
 from data.an4 import load
-from data.audio import read_audio
 from data.mini import an4 as mini
 from data.spectrogram import spectrogram
-from data.speech import SpeechSet
+from data.speech import SpeechSet, read_samples
 from data.utterances import Utterances
 
 CPU = torch.device("cpu")
@@ -32,11 +32,11 @@ BATCH = 16  # utterances, as in recipes/an4/deepspeech.yaml
 
 def features_case(speech: SpeechSet, rounds: int, files: bool) -> dict[str, Any]:
     """Times the spectrograms of all utterances, with or without reading their files."""
-    paths = [speech.root / utterance.file for utterance in speech.utterances]
-    samples = [] if files else [read_audio(path) for path in paths]
+    read = partial(read_samples, speech.root)
+    samples = [] if files else list(map(read, speech.utterances))
 
     def work() -> None:
-        for one in map(read_audio, paths) if files else samples:
+        for one in map(read, speech.utterances) if files else samples:
             spectrogram(one)
 
     seconds = sum(utterance.seconds for utterance in speech.utterances)

@@ -12,7 +12,8 @@ from pathlib import Path
 from data import speech
 from data.audio import read_audio
 from data.images import is_miniature
-from data.speech import Source, SpeechSet, lines_of, report, size_notes
+from data.prepare import Source, lines_of
+from data.speech import SpeechSet, report, size_notes
 from dsd.errors import UserError
 
 LAYOUT = """\

@@ -7,7 +7,8 @@ from pathlib import Path
 from data import speech
 from data.audio import read_audio
 from data.images import is_miniature
-from data.speech import Source, SpeechSet, report, size_notes
+from data.prepare import Source, lines_of
+from data.speech import SpeechSet, report, size_notes
 from dsd.errors import UserError
 
 LAYOUT = """\
@@ -62,11 +63,9 @@ def _sources(folders: Sequence[Path], split: str) -> list[Source]:
 
 def _subset(subset: Path) -> Iterator[Source]:
     for transcripts in sorted(subset.glob("*/*/*.trans.txt")):
-        for number, line in enumerate(transcripts.read_text(encoding="latin-1").splitlines(), 1):
-            name, _, text = line.strip().partition(" ")
+        for place, line in lines_of(transcripts, "unpack again"):
+            name, _, text = line.partition(" ")
             recording = transcripts.with_name(f"{name}.flac")
             if not recording.is_file():
-                raise UserError(
-                    f"{transcripts}:{number}: {recording.name} is missing; unpack again"
-                )
+                raise UserError(f"{place}: {recording.name} is missing; unpack again")
             yield Source(name, name.partition("-")[0], text.lower(), partial(read_audio, recording))

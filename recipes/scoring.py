@@ -88,5 +88,5 @@ def _sentences(path: Path) -> list[list[str]]:
         raise UserError(f"{path}: byte {error.start} is not UTF-8; convert the file") from None
     lines = text.removesuffix("\n").split("\n")
     if not text:
-        raise UserError(f"{path}: is empty; give it a line for each")
+        raise UserError(f"{path}: is empty; give it a line for each image or utterance")
     return [line.split() for line in lines]

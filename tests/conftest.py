@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.speech import Source, SpeechSet, prepare, read_manifest
+from data.prepare import Source, prepare
+from data.speech import SpeechSet, read_manifest
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,7 @@ from data.audio import SAMPLE_RATE
 from data.images import MINIATURE
 from data.mini.espeak import Prompt, synthesise
 from data.mini.images import VERSION, is_written, new_folder
-from data.speech import Source, prepare
+from data.prepare import Source, prepare
 from dsd.errors import UserError
 
 ACCENTS = ("en-us", "en")

@@ -35,7 +35,7 @@ def prepare(
     """
     from importlib import import_module
 
-    from data.speech import prepare as write
+    from data.prepare import prepare as write
     from dsd.recipe import nearest
 
     known = ("wsj", "an4", "librispeech")
@@ -59,7 +59,7 @@ def transcribe(
 
     Example: `dsd transcribe a.flac --run runs/an4-deepspeech.mini/seed0/dense/sparse1/redense1`
     """
-    from recipes.wsj.transcribe import Transcriber
+    from recipes.transcribe import Transcriber
 
     transcribe = Transcriber(run)
     for file in recordings:

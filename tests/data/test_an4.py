@@ -7,7 +7,7 @@ import pytest
 
 from data import an4
 from data.images import MINIATURE
-from data.speech import prepare
+from data.prepare import prepare
 from tests.data.refused import refused
 from tests.data.shorten import sphere
 

@@ -8,7 +8,7 @@ import soundfile
 
 from data import librispeech
 from data.images import MINIATURE
-from data.speech import prepare
+from data.prepare import prepare
 from tests.data.refused import refused
 
 CHAPTERS = {  # subset: chapters, each with two utterances

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,14 +19,13 @@ from hypothesis import strategies as st
 from data import speech
 from data.audio import read_audio
 from data.images import MINIATURE
+from data.prepare import Source, prepare
 from data.speech import (
     ALPHABET,
     SYMBOLS,
-    Source,
     decode,
     encode,
     greedy,
-    prepare,
     read_manifest,
     read_samples,
 )
@@ -199,7 +199,7 @@ def test_a_crash_between_two_manifests_is_mended(root, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(speech.shutil, "rmtree", crash)
+        patch.setattr(shutil, "rmtree", crash)
         with pytest.raises(KeyboardInterrupt):
             prepare("an4", corpus(), again)
     prepare("an4", corpus(), again)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data import wsj
 from data.images import MINIATURE
-from data.speech import prepare
+from data.prepare import prepare
 from data.wsj_text import normalise
 from tests.data.refused import refused
 from tests.data.shorten import shortened
