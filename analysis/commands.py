@@ -44,8 +44,8 @@ def tables(
 
     Example: `dsd tables --scale mini`
     """
-    from analysis.tables import check as check_files
-    from analysis.tables import show, write
+    from analysis.tables.files import check as check_files
+    from analysis.tables.files import show, write
 
     suite = the_suite()
     given = records or scale
@@ -74,7 +74,7 @@ def histograms(
 
     Example: `dsd histograms results/runs/cifar10-resnet20.dsd.seed0.json --layer layer3.2.conv2`
     """
-    from analysis.histograms import draw
+    from analysis.figures.histograms import draw
 
     _report(draw(record, layer, _figures(out, record)))
 
@@ -87,7 +87,7 @@ def curves(
 
     Example: `dsd curves results/runs/cifar10-resnet20.short.*.seed0.json`
     """
-    from analysis.curves import draw
+    from analysis.figures.curves import draw
 
     _report(draw(records, _figures(out, records[0])))
 
@@ -108,7 +108,7 @@ def gallery(
 
     Example: `dsd gallery results/runs/flickr8k-neuraltalk.lite0.*.seed0.json`
     """
-    from analysis.gallery import draw
+    from analysis.figures.gallery import draw
     from dsd.record import label, read
 
     suite, record = the_suite(), read(records[0])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.tables.table5 import TABLE
 from dsd import record
 from dsd.suite import Suite
 
@@ -166,3 +167,39 @@ def rewrite() -> Callable[..., None]:
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
     return change
+
+
+def scored(figure: float) -> dict[str, dict[str, float]]:
+    """Returns a phase's test figures: BLEU-n is figure - 10 (n - 1), one more at beam 20."""
+    tests = {"test": {"loss": 30.0, "perplexity": figure / 4}}
+    for beam, more in ((1, 0.0), (20, 1.0)):
+        bleu = {f"bleu{n}": figure - 10 * (n - 1) + more for n in (1, 2, 3, 4)}
+        usual = {f"standard_{metric}": value / 2 for metric, value in bleu.items()}
+        tests[f"test_beam{beam}"] = {**bleu, **usual, "length_ratio": 0.9, "mean_length": 8.5}
+    return tests
+
+
+@pytest.fixture
+def captions(house):
+    """The house with a captioning recipe; returns what writes a record of it."""
+    recipe = house.suite.recipes["images-resnet18"].read_text()
+    path = house.suite.root / "recipes" / "flickr8k" / "neuraltalk.yaml"
+    path.parent.mkdir()
+    path.write_text(
+        recipe.replace("table: table4_resnet\ncolumn: resnet18", f"table: {TABLE}")
+        .replace("ResNet-18", "NeuralTalk")
+        .replace("width: 8", "features: vgg16")
+    )
+
+    def run(arm: str, seed: int, *figures: float, **conditions) -> Path:
+        return house.run(
+            arm,
+            seed,
+            recipe="flickr8k-neuraltalk",
+            metric="bleu4",
+            lower_is_better=False,
+            scored=[scored(figure) for figure in figures],
+            **conditions,
+        )
+
+    return run

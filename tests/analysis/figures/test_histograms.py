@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from analysis import histograms
-from analysis.histograms import Stage, choose_layer, count_limit, cut_off, shown_bins, stages
+from analysis.figures import histograms
+from analysis.figures.histograms import (
+    Stage,
+    choose_layer,
+    count_limit,
+    cut_off,
+    shown_bins,
+    stages,
+)
 from analysis.records import Run
 from dsd.errors import UserError
 from dsd.record import read

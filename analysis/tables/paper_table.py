@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from analysis import paper
-from analysis.conditions import CONTROLS, arm_cells, made, ours
 from analysis.grid import Grid, metric_name, signed, split_name
 from analysis.records import ARMS, Group
+from analysis.tables.conditions import CONTROLS, arm_cells, made, ours
 from dsd.recipe import Recipe
 from dsd.suite import Suite
 

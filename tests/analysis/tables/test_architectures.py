@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import architectures, paper, tables
-from analysis.architectures import TABLES
+from analysis import paper
+from analysis.tables import architectures
+from analysis.tables import files as tables
+from analysis.tables.architectures import TABLES
 from dsd.errors import UserError
 from dsd.suite import Suite
 from models import build
 
-SUITE = Suite(Path(__file__).parents[2])
+SUITE = Suite(Path(__file__).parents[3])
 SIX, EIGHT = TABLES
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from analysis import paper
-from analysis.conditions import beneath, condition, title
 from analysis.grid import Grid, cells, metric_name, plus_minus, split_name
 from analysis.records import Group, Spread, spread
 from analysis.sweeps import borrowed, completed, own
+from analysis.tables.conditions import beneath, condition, title
 from analysis.verdicts import CONTROLS, after, answer, interval, listed, paired, what_intervals_are
 from dsd.suite import Suite
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis import plots
+from analysis.figures import plots
+from analysis.figures.plots import GREY, caption, save, style, tidy
 from analysis.grid import metric_name, phase_name
-from analysis.plots import GREY, caption, save, style, tidy
 from analysis.records import Run, of_one_seed
 from dsd.record import label
 

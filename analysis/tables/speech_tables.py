@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis import paper
-from analysis.conditions import beneath, condition, title
 from analysis.grid import Grid, cells, mean_sd, metric_name, number, plus_minus, split_name
 from analysis.records import Group, spread
 from analysis.steps import Step, steps
 from analysis.sweeps import borrowed, completed, own
+from analysis.tables.conditions import beneath, condition, title
 from analysis.verdicts import CONTROLS, after, answer, interval, paired, what_intervals_are
 from dsd.suite import Suite
 

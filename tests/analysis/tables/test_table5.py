@@ -1,62 +1,20 @@
-"""Captions: table 5 and its answers from made-up records, the gallery of a corpus made by hand."""
+"""Table 5 and its answers from made-up records."""
 
-import base64
 import csv
 import io
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import typer
-from PIL import Image
-from typer.testing import CliRunner
 
-from analysis import conditions, gallery, paper, table5, tables
-from analysis.commands import add_commands
+from analysis import paper
 from analysis.records import Spread, groups, read_all
-from data import flickr8k
-from data.images import MINIATURE
+from analysis.tables import conditions, table5
+from analysis.tables import files as tables
 from dsd.errors import UserError
 
 NAME = "flickr8k-neuraltalk"
-PAPER = Path(__file__).parents[2] / "results" / "paper"
 
-
-def scored(figure: float) -> dict[str, dict[str, float]]:
-    """Returns a phase's test figures: BLEU-n is figure - 10 (n - 1), one more at beam 20."""
-    tests = {"test": {"loss": 30.0, "perplexity": figure / 4}}
-    for beam, more in ((1, 0.0), (20, 1.0)):
-        bleu = {f"bleu{n}": figure - 10 * (n - 1) + more for n in (1, 2, 3, 4)}
-        usual = {f"standard_{metric}": value / 2 for metric, value in bleu.items()}
-        tests[f"test_beam{beam}"] = {**bleu, **usual, "length_ratio": 0.9, "mean_length": 8.5}
-    return tests
-
-
-@pytest.fixture
-def captions(house):
-    """The house with a captioning recipe; returns what writes a record of it."""
-    recipe = house.suite.recipes["images-resnet18"].read_text()
-    path = house.suite.root / "recipes" / "flickr8k" / "neuraltalk.yaml"
-    path.parent.mkdir()
-    path.write_text(
-        recipe.replace("table: table4_resnet\ncolumn: resnet18", f"table: {table5.TABLE}")
-        .replace("ResNet-18", "NeuralTalk")
-        .replace("width: 8", "features: vgg16")
-    )
-
-    def run(arm: str, seed: int, *figures: float, **conditions) -> Path:
-        return house.run(
-            arm,
-            seed,
-            recipe=NAME,
-            metric="bleu4",
-            lower_is_better=False,
-            scored=[scored(figure) for figure in figures],
-            **conditions,
-        )
-
-    return run
+PAPER = Path(__file__).parents[3] / "results" / "paper"
 
 
 def table(house) -> tuple[list[str], dict[str, list[str]], str]:
@@ -243,167 +201,3 @@ def test_beams_have_names_in_the_other_tables(house, captions):
 def test_a_caption_recipe_that_nobody_ran_shows_the_papers_bleu_4():
     metric, figures = paper.figures(PAPER, table5.TABLE, None)
     assert (metric, figures["dsd"].value) == ("bleu4", 18.5)
-
-
-# The gallery
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """A Flickr-8K folder with seven test images in its own layout, in one colour each."""
-    root = tmp_path / "flickr8k"
-    (root / "Flickr8k_text").mkdir(parents=True)
-    (root / "Flicker8k_Dataset").mkdir()
-    (root / MINIATURE).write_text("by hand")
-    names = {"train": ["a.jpg"], "val": ["b.jpg"], "test": [f"t{i}.jpg" for i in range(7)]}
-    tokens = ""
-    for split, images in names.items():
-        (root / "Flickr8k_text" / flickr8k.NAMES[split]).write_text("\n".join(images))
-        for i, image in enumerate(images):
-            tokens += "".join(f"{image}#{n}\tPicture {i} said {n} ways .\n" for n in range(5))
-            Image.new("RGB", (600, 300), (30 * i, 0, 0)).save(root / "Flicker8k_Dataset" / image)
-    (root / "Flickr8k_text" / flickr8k.TOKENS).write_text(tokens)
-    return root
-
-
-@pytest.fixture
-def told(house, captions, corpus):
-    """Returns what writes a record whose captions name arm, phase, beam and image."""
-
-    def run(arm: str, seed: int = 0, extra: str = "", **conditions) -> Path:
-        test = flickr8k.load(corpus, "test")
-        nodes = house.suite.recipe(NAME).plan(arm)
-        examples, path = {}, ""
-        for node in nodes:
-            path += f"/{node.folder}" if path else node.folder
-            for beam in (1, 20):
-                lines = [f"{path} {beam} of {image}{extra}" for image in test.images]
-                examples[f"{path}/test_beam{beam}/caption"] = np.array(lines)
-        known = {"name": "flickr8k", "fingerprint": {"test": {"captions": test.fingerprint()}}}
-        return captions(
-            arm, seed, *[50.0] * len(nodes), examples=examples, corpus=known, **conditions
-        )
-
-    return run
-
-
-def page(paths, corpus, tmp_path, images=3, beam=20) -> str:
-    out = tmp_path / "out" / "page.html"
-    assert gallery.draw(paths, corpus, out, images, beam) == out
-    return out.read_text()
-
-
-def articles(text: str) -> list[str]:
-    return re.findall(r"<article>.*?</article>", text, re.S)
-
-
-def told_of(article: str) -> dict[str, str]:
-    return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", article))
-
-
-def test_every_image_stands_beside_its_own_captions(told, corpus, tmp_path):
-    text = page([told("finetune"), told("dsd"), told("baseline")], corpus, tmp_path)
-    found = articles(text)
-    assert [told_of(article) for article in found] == [
-        {
-            "baseline": f"dense 20 of t{i}.jpg",
-            "sparse": f"dense/sparse 20 of t{i}.jpg",
-            "dsd": f"dense/sparse/redense 20 of t{i}.jpg",
-            "finetune": f"dense/sparse-unmasked/redense 20 of t{i}.jpg",
-        }
-        for i in (0, 2, 4)
-    ]
-    for i, article in zip((0, 2, 4), found, strict=True):
-        data = re.search(r'src="data:image/jpeg;base64,([^"]*)"', article)[1]
-        image = Image.open(io.BytesIO(base64.b64decode(data)))
-        assert image.size == (480, 240)
-        assert np.asarray(image)[0, 0].astype(int) == pytest.approx([30 * i, 0, 0], abs=3)
-        assert f'alt="picture {i} said 0 ways"' in article
-        assert article.count("<li>") == 5
-    assert "one in 2 of the 7 test images, in their order; none is picked by hand." in text
-    assert "Beam 20.</p>" in text
-
-
-def test_dsds_own_dense_phase_is_the_baseline(told, corpus, tmp_path):
-    (one,) = articles(page([told("dsd")], corpus, tmp_path, images=1, beam=1))
-    assert told_of(one) == {
-        "baseline": "dense 1 of t0.jpg",
-        "sparse": "dense/sparse 1 of t0.jpg",
-        "dsd": "dense/sparse/redense 1 of t0.jpg",
-    }
-
-
-def test_the_page_asks_for_nothing_and_escapes_what_it_tells(told, corpus, tmp_path):
-    text = page([told("dsd", extra=" <script>alert('&')</script>")], corpus, tmp_path)
-    assert "<script" not in text
-    assert "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in text
-    assert not re.search(r"https?:|//|url\(|@import|href", re.sub(r'src="data:[^"]*"', "", text))
-    assert "default-src 'none'" in text
-    assert "prefers-color-scheme: dark" in text
-
-
-def test_images_that_are_not_there_are_left_out_and_counted(told, corpus, tmp_path):
-    record = told("dsd")
-    for i in (0, 1, 3):
-        (corpus / "Flicker8k_Dataset" / f"t{i}.jpg").unlink()
-    text = page([record], corpus, tmp_path, images=50)
-    shown = [told_of(article)["dsd"].split()[-1] for article in articles(text)]
-    assert shown == ["t2.jpg", "t4.jpg", "t5.jpg", "t6.jpg"]
-    assert "one in 1 of the 4 test images" in text
-    assert "3 of 7 test images are not in the folder." in text
-
-
-def test_no_words_are_shown_as_none(told, corpus, tmp_path, monkeypatch):
-    record = told("dsd")
-    monkeypatch.setattr(gallery, "_captions", lambda *_: [""] * 7)
-    assert told_of(articles(page([record], corpus, tmp_path))[0])["dsd"] == "(no words)"
-    assert gallery.draw([record], corpus, tmp_path / "g.png", 1, 20).exists()
-
-
-def test_the_picture_holds_the_same_and_is_the_same_bytes_each_time(told, corpus, tmp_path):
-    record = told("dsd", extra=" $5 $6")
-    runs = gallery.of_one_seed([record], "")
-    shown, notes = gallery.choose(runs, gallery.captions(runs, 20), corpus, 3)
-    figure = gallery.picture("title", notes, shown)
-    lines = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert [line for line in lines if line.startswith("dense/sparse/redense")] == [
-        f"dense/sparse/redense 20 of t{i}.jpg $5 $6" for i in (0, 2, 4)
-    ]
-    assert lines.count("picture 2 said 0 ways") == 1
-    paths = [gallery.draw([record], corpus, tmp_path / f"{i}.png", 3, 20) for i in range(2)]
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
-def test_what_cannot_be_shown_is_refused(told, corpus, tmp_path):
-    record = told("dsd")
-    out = tmp_path / "g.html"
-
-    def refused(fault: str, paths=(record,), out=out, beam=20) -> None:
-        with pytest.raises(UserError, match=fault):
-            gallery.draw(paths, corpus, out, 3, beam)
-
-    refused("one recipe, scale and seed", [record, told("baseline", seed=1)])
-    refused(r"seed0\.json: has no captions by beam 3; --beam may be: 1, 20", beam=3)
-    refused(r"--out .*g\.pdf: a gallery is a \.html or a \.png", out=tmp_path / "g.pdf")
-    tokens = corpus / "Flickr8k_text" / flickr8k.TOKENS
-    text = tokens.read_text()
-    tokens.write_text(text.replace("Picture 3", "Another 3"))
-    refused(r"seed0\.json: its test split is not that of .*flickr8k; point FLICKR8K at")
-    tokens.write_text(text)
-    for image in (corpus / "Flicker8k_Dataset").glob("t*.jpg"):
-        image.unlink()
-    refused("holds none of the 7 test images")
-    assert not out.exists()
-
-
-def test_the_command_keeps_photographs_out_of_results(house, told, corpus, monkeypatch):
-    monkeypatch.chdir(house.suite.root)
-    monkeypatch.setattr("analysis.commands.corpus_folder", lambda suite, recipe, runs: corpus)
-    app = typer.Typer()
-    add_commands(app)
-    done = CliRunner().invoke(app, ["gallery", str(told("dsd", scale="short")), "--images", "2"])
-    out = house.suite.root / "runs" / "figures" / f"{NAME}.short.seed0.gallery.html"
-    assert done.stdout.replace("\n", "") == str(out)
-    assert len(articles(out.read_text())) == 2
-    other = CliRunner().invoke(app, ["gallery", str(house.run("dsd", 0, 29.0))])
-    assert "is not of flickr8k" in str(other.exception)

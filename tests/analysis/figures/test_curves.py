@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis import curves
-from analysis.curves import segments, train_metric
+from analysis.figures import curves
+from analysis.figures.curves import segments, train_metric
 from analysis.records import Run
 from dsd.errors import UserError
 from dsd.record import read

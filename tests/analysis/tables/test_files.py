@@ -9,14 +9,15 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
-from analysis import conditions, tables
 from analysis.commands import add_commands
 from analysis.grid import Grid, mean_sd, signed
 from analysis.records import Gain, Spread, groups, read_all, spread
+from analysis.tables import conditions
+from analysis.tables import files as tables
 from dsd.errors import UserError
 from dsd.suite import Suite
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def cells(text: str, first: str) -> list[str]:
@@ -399,5 +400,5 @@ def test_stale_tables_fail_with_exit_code_2_and_no_plotting_library_is_imported(
     lines = stale.stderr.splitlines()
     assert lines[-1].startswith("dsd: results/tables/paper_versus_ours.md, ")
     imported = {line.rpartition("|")[2].strip() for line in lines}
-    assert "analysis.tables" in imported
+    assert "analysis.tables.files" in imported
     assert not {"matplotlib", "pandas"} & imported

@@ -5,9 +5,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import architectures, conditions, paper_table, recipes_page, speech_tables, table5
 from analysis.grid import Grid, csv_text
 from analysis.records import Group, groups, read_all
+from analysis.tables import (
+    architectures,
+    conditions,
+    paper_table,
+    recipes_page,
+    speech_tables,
+    table5,
+)
 from dsd.errors import UserError
 from dsd.suite import Suite
 

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis import plots
+from analysis.figures import plots
 from analysis.records import Run, of_one_seed
-from analysis.table5 import ROWS
+from analysis.tables.table5 import ROWS
 from data.flickr8k import image_folder, load
 from data.images import read_image
 from dsd.errors import UserError

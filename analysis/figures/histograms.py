@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.plots import BLUE, GREY, VERMILION, caption, save, style, tidy
+from analysis.figures.plots import BLUE, GREY, VERMILION, caption, save, style, tidy
 from analysis.records import Run
 from dsd.errors import UserError
 from dsd.recipe import nearest

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis import conditions, paper, speech_tables, tables
+from analysis import paper
 from analysis.grid import phase_name
 from analysis.records import groups, read_all
-from analysis.speech_tables import PATHS, TABLES
 from analysis.steps import steps
+from analysis.tables import conditions, speech_tables
+from analysis.tables import files as tables
+from analysis.tables.speech_tables import PATHS, TABLES
 from dsd.errors import UserError
 from dsd.suite import Suite
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "results" / "paper"
 WSJ, AN4 = "wsj-deepspeech", "an4-deepspeech"
 RECIPE = """\
