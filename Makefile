@@ -13,7 +13,7 @@ RUNS := $(shell awk '\
   $(RECIPES) /dev/null)
 arm = $(lastword $(subst -, ,$@))
 
-.PHONY: help setup demo test test-slow lint tables bench lock clean $(RUNS)
+.PHONY: help setup demo test test-slow lint tables figures histograms curves bench lock clean $(RUNS)
 
 help:  ## list the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,15 @@ $(RUNS): setup
 
 tables: setup  ## results/ as tables, the paper's figures beside ours
 	$(BIN)/dsd tables
+
+figures: setup  ## results/ as pictures: learning curves, equal budgets, histograms, sweeps
+	$(BIN)/dsd figures $(ARGS)
+
+histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished run; LAYER=...
+	$(BIN)/dsd histograms $(RUN) $(if $(LAYER),--layer $(LAYER)) $(ARGS)
+
+curves: setup  ## learning curves: RUN="records of one recipe and seed"
+	$(BIN)/dsd curves $(RUN) $(ARGS)
 
 bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
 	$(BIN)/python -m benchmarks

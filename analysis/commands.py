@@ -1,4 +1,4 @@
-"""The commands that read results: `dsd tables`, `dsd histograms`, `dsd curves`, `dsd gallery`.
+"""The commands that read results: `dsd tables`, and those that draw.
 
 Every `dsd` call imports this file, so the plots' libraries are imported when a command runs.
 """
@@ -21,7 +21,7 @@ Out = Annotated[
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the `dsd` command."""
-    for command in (tables, histograms, curves, gallery):
+    for command in (tables, figures, histograms, curves, budgets, sparsity, gallery):
         app.command()(command)
 
 
@@ -63,20 +63,62 @@ def tables(
             print(f"wrote {path.relative_to(suite.root)}")
 
 
-def histograms(
-    record: Annotated[Path, typer.Argument(help="A record of an arm that was pruned.")],
-    layer: Annotated[
-        str | None, typer.Option(help="A pruned layer (default: the one with most weights).")
+def figures(
+    check: Annotated[
+        bool, typer.Option("--check", help="Draw nothing; fail when a drawn figure is stale.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where pictures go (default: results/figures/).")
     ] = None,
-    out: Out = None,
+) -> None:
+    """Draws the standard figures of the records in results/runs/, those that are stale.
+
+    Of each recipe and scale: learning curves, equal budgets, histograms; sweeps over sparsities.
+    """
+    from analysis.figures.standard import check as check_figures
+    from analysis.figures.standard import draw
+
+    if check and out:
+        raise UserError("--check looks at what was drawn; leave out --out")
+    if check:
+        check_figures(the_suite())
+    else:
+        _report(draw(the_suite(), out))
+
+
+def histograms(
+    run: Annotated[
+        Path,
+        typer.Argument(help="A record of an arm that was pruned, or its last phase's folder."),
+    ],
+    layer: Annotated[
+        str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
+    ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where pictures go (default: figures/ beside the records; runs/figures/)."
+        ),
+    ] = None,
 ) -> None:
     """Draws the paper's figure 2: one layer's weights before, under and after the mask.
 
-    Example: `dsd histograms results/runs/cifar10-resnet20.dsd.seed0.json --layer layer3.2.conv2`
+    From a record, or from the checkpoints of a finished run.
+
+    Examples:
+
+    `dsd histograms results/runs/cifar10-resnet20.dsd.seed0.json --layer layer3.2.conv2`
+
+    `dsd histograms runs/cifar10-resnet20/seed0/dense/sparse/redense`
     """
     from analysis.figures.histograms import draw
 
-    _report(draw(record, layer, _figures(out, record)))
+    if run.is_dir():
+        out = out or the_suite().root / "runs" / "figures"
+    _report(draw(run, layer, number, _figures(out, run)))
 
 
 def curves(
@@ -88,6 +130,32 @@ def curves(
     Example: `dsd curves results/runs/cifar10-resnet20.short.*.seed0.json`
     """
     from analysis.figures.curves import draw
+
+    _report(draw(records, _figures(out, records[0])))
+
+
+def budgets(
+    records: Annotated[list[Path], typer.Argument(help="Records of one recipe, all seeds.")],
+    out: Out = None,
+) -> None:
+    """Draws the test figures at the end of every phase against the epochs spent so far.
+
+    Example: `dsd budgets results/runs/cifar10-resnet20.short.*.json`
+    """
+    from analysis.figures.budgets import draw
+
+    _report(draw(records, _figures(out, records[0])))
+
+
+def sparsity(
+    records: Annotated[list[Path], typer.Argument(help="Records of one recipe, all sparsities.")],
+    out: Out = None,
+) -> None:
+    """Draws the test figures against sparsity: after the sparse phase and after re-densing.
+
+    Example: `dsd sparsity results/runs/flickr8k-neuraltalk.lite0[.+]*.json`
+    """
+    from analysis.figures.sparsity import draw
 
     _report(draw(records, _figures(out, records[0])))
 

@@ -185,6 +185,13 @@ def _check_whole(path: Path, record: Record) -> None:
     planned = [node.get("folder") for node in record.settings.get("path", [])]
     if not planned or [phase.folder for phase in record.phases] != planned:
         raise UserError(f"{path}: its phases are not those of its settings; make the record again")
+    for phase in record.phases:
+        for stage in phase.stages:
+            if missing := phase.layers.keys() - stage.get("layers", {}).keys():
+                raise UserError(
+                    f"{path}: stage {stage.get('stage')} of phase {phase.name} has no histogram of "
+                    f"{min(missing)}; make the record again"
+                )
     for test in (record.final, *(phase.test for phase in record.phases)):
         if not any(record.metric in figures for figures in test.values()):
             raise UserError(f"{path}: a phase has no test {record.metric}; make the record again")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from analysis.records import Group, Run
-from analysis.verdicts import listed
+from analysis.significance import listed
 
 UNMASKED = ("baseline", "finetune", "llr")
 _SPARSITY = re.compile(r"phases\.\w+\.sparsity=")

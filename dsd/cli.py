@@ -225,6 +225,44 @@ def evaluate(
             console.print(f"{split} {name} {value:.2f}")
 
 
+@app.command("export")
+def export_network(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="The folder of a trained phase, or a record (.json)."),
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="Where to write (default: exports/LABEL.ARM.seedN).")
+    ] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Where a record's checkpoints live (default: runs/).")
+    ] = None,
+) -> None:
+    """Writes a trained network for others: weights, settings, a model card.
+
+    Also compares its cost at inference with that of the dense phase; exit code 1 if it differs.
+
+    Example: `dsd export runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
+    """
+    from dsd.export import export
+
+    suite = the_suite()
+    folder, proof = export(suite, run, runs or suite.root / "runs", to)
+    time = proof["time"]
+    low, high = time["middle_half"]
+    print(folder)
+    for difference in proof["differences"]:
+        print(f"differs from the baseline: {difference}")
+    if not proof["differences"]:
+        print("cost at inference: names, shapes, parameters and FLOPs are the baseline's")
+    print(
+        f"time over the baseline's: {time['median_ratio']:.3f} "
+        f"(middle half {low:.3f} to {high:.3f}, n {time['rounds']})"
+    )
+    if proof["differences"]:
+        raise typer.Exit(1)
+
+
 @app.command()
 def fetch(
     corpus: Annotated[str, typer.Argument(help="A corpus that may be downloaded.")],

@@ -7,7 +7,9 @@ A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by 
   `corpus` is the folder with the data;
 * `miniature(folder)`: writes the miniature corpus in the real layout, if it is not there yet;
 * `LAYOUT`, `SOURCE`: what folder is expected and where to get it; `verify(folder)`: checks it and
-  returns lines to print; `DOWNLOADS`, where a program may fetch it (dsd/download.py).
+  returns lines to print; `DOWNLOADS`, where a program may fetch it (dsd/download.py);
+* for `dsd export`: `plain(settings, assets, weights)`, which returns a `Plain` from a checkpoint's
+  assets and weights, without the data; `TERMS`, what is known of the data's licence, and where.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,17 @@ class Loss(NamedTuple):
     mean: Tensor  # scalar, averaged over the batch's examples
     examples: int
     sums: dict[str, Tensor]  # name -> sum over the examples, e.g. {"top1_error_pct": 100 * wrong}
+
+
+class Plain(NamedTuple):
+    """The network of a checkpoint for those who have neither masks nor optimizer nor data."""
+
+    network: nn.Module  # with the checkpoint's names and shapes, whatever the values
+    example: tuple[Any, ...]  # arguments of a forward pass, one example
+    load: str  # lines of Python that build the same network as `net`
+    use: str  # what goes in and what comes out, in Markdown
+    front_matter: dict[str, Any]  # of the model card: library_name, pipeline_tag, metrics
+    terms: tuple[str, ...] = ()  # licences of what the weights come from, besides the data
 
 
 class Task(Protocol):

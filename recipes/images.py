@@ -15,11 +15,18 @@ from data.images import ImageSet, hold_out
 from data.loader import Loader
 from data.transforms import preprocessing
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Shard
+from dsd.task import Batch, Loss, Plain, Shard
 from models import build
-from models.weights import load_weights, resolve, trained_with
+from models.weights import TORCHVISION, load_weights, resolve, trained_with
 
 Count = Annotated[int, Field(ge=0)]
+CIFAR_SIDE = 32  # pixels; its preprocessing keeps the size
+START_TERMS = {  # of weights to start from, by how their names begin
+    "torchvision:": "may have terms of their own, derived from the data they were trained on, "
+    "here ImageNet (torchvision's README, Pre-trained Model License)",
+    "squeezenet_v1.": "from github.com/forresti/SqueezeNet, whose LICENSE is a BSD licence of two "
+    "clauses; trained on ImageNet",
+}
 
 
 class Settings(BaseModel):
@@ -151,6 +158,39 @@ class ImageTask:
         if self._classes > 10:
             figures["top5_error_pct"] = 100 * float(np.mean(results["rank"] >= 5))
         return figures
+
+
+def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Plain:
+    """Returns a checkpoint's network; torchvision's are built by torchvision alone."""
+    name, classes = settings.network, len(assets["classes"])
+    prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
+    side = getattr(prepare, "crop", CIFAR_SIDE)
+    load = f"from models import build\n\nnet = build({name!r}, num_classes={classes})"
+    if name in TORCHVISION:
+        call = f"torchvision.models.{TORCHVISION[name]}(num_classes={classes})"
+        load = f"import torchvision\n\nnet = {call}"
+    return Plain(
+        build(name, num_classes=classes),
+        (torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)),),
+        load,
+        f"`net(images)`: images (B, 3, {side}, {side}), prepared as `{settings.preprocessing}` of "
+        f"`data/transforms.py` does for evaluation, give logits (B, {classes}); `config.json` has "
+        "the classes in their order.",
+        {
+            "library_name": "torchvision" if name in TORCHVISION else "pytorch",
+            "pipeline_tag": "image-classification",
+            "metrics": ["accuracy"],
+        },
+        _start_terms(settings.weights),
+    )
+
+
+def _start_terms(weights: str | None) -> tuple[str, ...]:
+    """Returns what is known of the licence of a recipe's starting weights."""
+    if not weights:
+        return ()
+    known = (terms for name, terms in START_TERMS.items() if weights.startswith(name))
+    return (f"Starting weights, {weights}: {next(known, 'unknown')}.",)
 
 
 def _located(weights: str) -> str:

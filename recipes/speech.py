@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
@@ -18,13 +19,15 @@ from data.spectrogram import frames
 from data.speech import ALPHABET, SYMBOLS, SpeechSet, encode, greedy
 from data.utterances import Utterances
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Shard
+from dsd.task import Batch, Loss, Plain, Shard
 from models import build
 from models.ctc import CTCLoss, costs, fits
+from models.deepspeech import BINS
 from models.weights import load_weights
 from recipes import wer
 
 Positive = Annotated[int, Field(gt=0)]
+FRAMES = 100  # of the example: a second
 
 
 class Settings(BaseModel):
@@ -176,10 +179,36 @@ class SpeechTask:
 
 def network(settings: Settings) -> nn.Module:
     """Returns the network of a recipe's `task:` section, freshly initialised."""
-    options: dict[str, Any] = {"hidden": settings.hidden} if settings.hidden else {}
+    return build(settings.network, **_options(settings))
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {"num_classes": SYMBOLS}
+    if settings.hidden:
+        options["hidden"] = settings.hidden
     if settings.dropout:
         options["dropout"] = settings.dropout
-    return build(settings.network, num_classes=SYMBOLS, **options)
+    return options
+
+
+def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Plain:
+    """Returns a checkpoint's network, and a second of noise as its example."""
+    options = "".join(f", {name}={value!r}" for name, value in _options(settings).items())
+    features = torch.randn(1, FRAMES, BINS, generator=torch.Generator().manual_seed(0))
+    return Plain(
+        network(settings),
+        (features, [FRAMES]),
+        f"from models import build\n\nnet = build({settings.network!r}{options})",
+        f"`net(features, frames)`: spectrograms (B, frames, {BINS}) of `data/spectrogram.py` and "
+        "the frames of each give activations (frames', B, symbols) and how many each has; "
+        "`recipes.speech.transcripts` makes words of them. Symbol i + 1 is the alphabet's i-th in "
+        "`config.json`, 0 is CTC's blank.",
+        {
+            "library_name": "pytorch",
+            "pipeline_tag": "automatic-speech-recognition",
+            "metrics": ["wer", "cer"],
+        },
+    )
 
 
 def spectrogram_folder(root: Path) -> Path | None:

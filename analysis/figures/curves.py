@@ -1,8 +1,10 @@
 """Learning curves of one recipe and seed: all phases end to end, tests at their ends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import plots
 from analysis.figures.plots import GREY, caption, save, style, tidy
-from analysis.grid import metric_name, phase_name
-from analysis.records import Run, of_one_seed
+from analysis.grid import metric_name, phase_name, split_name
+from analysis.records import Group, Run, of_one_seed
 from dsd.record import label
 
+Fill = Literal["full", "none", "left", "right"]
+FILLS: tuple[Fill, ...] = ("full", "none", "left", "right")  # of markers, a test set each
 BORDER = "#cccccc"
 
 Points = list[tuple[float, float]]  # (epochs since the run began, figure)
@@ -30,7 +34,7 @@ class Segment:
     end: float
     train: Points = field(default_factory=list)
     heldout: Points = field(default_factory=list)
-    test: Points = field(default_factory=list)  # one point a test set, at the end
+    tests: dict[str, float] = field(default_factory=dict)  # test set -> the metric, at the end
 
 
 def segments(runs: Sequence[Run]) -> list[Segment]:
@@ -39,6 +43,7 @@ def segments(runs: Sequence[Run]) -> list[Segment]:
     A line begins at the last point of the phase before, so that it does not break.
     """
     known: dict[tuple[str, ...], Segment] = {}
+    named = {"train": train_metric(runs), "heldout": heldout_metric(runs)}
     for run in runs:
         metric = run.record.metric
         where: tuple[str, ...] = ()
@@ -50,13 +55,14 @@ def segments(runs: Sequence[Run]) -> list[Segment]:
             else:
                 start = before.end if before else 0.0
                 segment = Segment([run.record.arm], phase.name, start, start + phase.epochs)
-                for kind, name in (("train", train_metric(runs)), ("heldout", metric)):
+                for kind, name in named.items():
                     points: Points = getattr(segment, kind)
                     points += getattr(before, kind)[-1:] if before else []
                     rows = [row for row in phase.log if name in row.get(kind, {})]
                     points += [(start + row["epoch"], row[kind][name]) for row in rows]
-                tests = [figures[metric] for figures in phase.test.values() if metric in figures]
-                segment.test.extend((segment.end, value) for value in tests)
+                for split, figures in phase.test.items():
+                    if metric in figures:
+                        segment.tests[split] = figures[metric]
                 known[where] = segment
             before = known[where]
     return list(known.values())
@@ -65,8 +71,21 @@ def segments(runs: Sequence[Run]) -> list[Segment]:
 def train_metric(runs: Sequence[Run]) -> str:
     """Returns the metric, or "loss" where training does not measure it."""
     metric = runs[0].record.metric
-    rows = [row for run in runs for phase in run.record.phases for row in phase.log]
-    return metric if any(metric in row["train"] for row in rows) else "loss"
+    return metric if metric in _logged(runs, "train") else "loss"
+
+
+def heldout_metric(runs: Sequence[Run]) -> str:
+    """Returns the metric where the held-out split has it, else what it has, before its loss."""
+    metric, found = runs[0].record.metric, _logged(runs, "heldout")
+    others = [name for name in found if name != "loss"]
+    return metric if metric in found or not found else [*others, "loss"][0]
+
+
+def of_first_seed(group: Group) -> list[Run]:
+    """Returns the runs of one seed in the tables' order: of the first that most arms have."""
+    seeds = sorted({seed for runs in group.arms.values() for seed in runs})
+    best = max(seeds, key=lambda seed: sum(seed in runs for runs in group.arms.values()))
+    return [runs[best] for runs in group.arms.values() if best in runs]
 
 
 def draw(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -75,15 +94,20 @@ def draw(paths: Sequence[Path], out: Path) -> list[Path]:
     Raises UserError when the records do not belong together.
     """
     runs = of_one_seed(paths, "curves are drawn")
-    record = runs[0].record
     with style():
         figure = picture(runs, segments(runs))
+    return save(figure, out / file(runs[0]))
+
+
+def file(run: Run) -> str:
+    """Returns the picture's name without an ending."""
+    record = run.record
     name = label(record.recipe, record.scale, tuple(record.overrides))
-    return save(figure, out / f"{name}.seed{record.seed}.curves")
+    return f"{name}.seed{record.seed}.curves"
 
 
 def picture(runs: list[Run], found: list[Segment]) -> Figure:
-    """Returns training error above, held-out and test error below.
+    """Returns training above, held-out and test beneath: apart where they are other figures.
 
     On the right the phases after the first, without the random arm: it would flatten the others.
     """
@@ -91,41 +115,75 @@ def picture(runs: list[Run], found: list[Segment]) -> Figure:
     last_point = replace(first, train=first.train[-1:], heldout=first.heldout[-1:])
     late = [segment for segment in found[1:] if segment.arms != ["random"]]
     columns = [found, [last_point, *late]] if late else [found]
-    figure = Figure(figsize=(5 * len(columns), 5.2), layout="constrained")
-    panels = figure.subplots(2, len(columns), sharex="col", squeeze=False)
-    for (upper, lower), shown in zip(panels.T, columns, strict=True):
+    labels = _labels(runs, found)
+    size = (5 * len(columns), 0.8 + 2.2 * len(labels))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(labels), len(columns), sharex="col", squeeze=False)
+    fills = dict(zip(first.tests, cycle(FILLS), strict=False))
+    for column, shown in zip(panels.T, columns, strict=True):
         for segment in shown:
-            colour, marker = _look(segment)
-            upper.plot(*_xy(segment.train), color=colour)
-            lower.plot(*_xy(segment.heldout), color=colour)
-            lower.plot(*_xy(segment.test), color=colour, marker=marker, linestyle="")
-        for axes in (upper, lower):
+            _draw(column, segment, fills)
+        for axes in column:
             _borders(axes, shown)
             tidy(axes)
-        lower.set_xlabel("epochs")
-        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    heldout = "held-out (lines) and\n" if any(segment.heldout for segment in found) else ""
-    panels[0][0].set_ylabel(f"training {metric_name(train_metric(runs))}")
-    panels[1][0].set_ylabel(f"{heldout}test (points) {metric_name(record.metric)}")
+        column[-1].set_xlabel("epochs")
+        column[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes, said in zip(panels[:, 0], labels, strict=True):
+        axes.set_ylabel(said)
     panels[0][0].set_title("whole run", pad=18)
     if len(columns) > 1:
         without = ", without random" if len(late) < len(found) - 1 else ""
         panels[0][1].set_title(f"after the {phase_name(first.name)} phase{without}", pad=18)
         _name_phases(panels[0][1], max(runs, key=lambda run: len(run.record.phases)))
     looks = {"baseline": _look(first)} | {s.arms[0]: _look(s) for s in found[1:]}
-    handles = [
-        Line2D([], [], color=colour, marker=marker, label=arm)
-        for arm, (colour, marker) in looks.items()
-    ]
+    handles = [*plots.legend(looks), *(_tests(fills) if len(fills) > 1 else [])]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     figure.suptitle(f"{record.title}, seed {record.seed}", fontsize=10.5)
     figure.supxlabel("\n".join(caption(runs[0])), fontsize=8, color=GREY)
     return figure
 
 
+def _logged(runs: Iterable[Run], kind: str) -> list[str]:
+    """Returns the names of the figures that are logged every epoch, of "train" or "heldout"."""
+    rows = (row for run in runs for phase in run.record.phases for row in phase.log)
+    return list(dict.fromkeys(name for row in rows for name in row.get(kind, {})))
+
+
+def _labels(runs: Sequence[Run], found: list[Segment]) -> list[str]:
+    """Returns what each row of panels shows."""
+    training = f"training {metric_name(train_metric(runs))}"
+    metric, heldout = runs[0].record.metric, heldout_metric(runs)
+    tests = f"test (points) {metric_name(metric)}"
+    if not any(segment.heldout for segment in found):
+        return [training, tests]
+    if heldout == metric:
+        return [training, f"held-out (lines) and\n{tests}"]
+    return [training, f"held-out {metric_name(heldout)}", f"test {metric_name(metric)}"]
+
+
+def _draw(column: Sequence[Axes], segment: Segment, fills: Mapping[str, Fill]) -> None:
+    """Draws a phase: training in the first panel, held-out in the second, tests in the last."""
+    colour, marker = _look(segment)
+    column[0].plot(*_xy(segment.train), color=colour)
+    column[1].plot(*_xy(segment.heldout), color=colour)
+    for split, value in segment.tests.items():
+        (point,) = column[-1].plot(segment.end, value, color=colour, marker=marker, linestyle="")
+        point.set_fillstyle(fills[split])
+
+
+def _tests(fills: Mapping[str, Fill]) -> list[Line2D]:
+    """Returns the legend's entries of the test sets."""
+    return [
+        Line2D(
+            [], [], color=GREY, marker="o", linestyle="", fillstyle=fill, label=split_name(split)
+        )
+        for split, fill in fills.items()
+    ]
+
+
 def _look(segment: Segment) -> tuple[str, str]:
     """Returns colour and marker; the first phase, which all arms share, has the baseline's."""
-    return plots.ARMS.get(segment.arms[0] if segment.start else "baseline", plots.OTHER_ARM)
+    return plots.look(segment.arms[0] if segment.start else "baseline")
 
 
 def _xy(points: Points) -> tuple[list[float], list[float]]:

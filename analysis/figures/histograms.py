@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.layers import choose, network
 from analysis.figures.plots import BLUE, GREY, VERMILION, caption, save, style, tidy
 from analysis.records import Run
+from analysis.weights import STAGES, finished
+from analysis.weights import stages as of_checkpoints
 from dsd.errors import UserError
-from dsd.recipe import nearest
 from dsd.record import Record, read
 
-STAGES = ("dense", "pruned", "sparse-trained", "zeros restored", "re-dense")
 SHOWN = 0.998  # share of the non-zero weights that the axis must hold
 
 
@@ -40,34 +41,60 @@ class Stage:
         return int(self.counts.sum()) + self.outside
 
 
-def stages(record: Record, layer: str) -> list[Stage]:
-    """Returns the five stages of a layer's first round.
+@dataclass(frozen=True)
+class Drawn:
+    """One layer's round, and what a picture says of the run."""
 
-    Raises ValueError when the run was never pruned.
+    stem: str  # of file names
+    title: str
+    who: str  # the arm or the path of phases, and the seed
+    layer: str
+    number: int  # of the round
+    rounds: int
+    stages: list[Stage]
+    notes: list[str]
+
+    @property
+    def file(self) -> str:
+        """Returns the picture's name without an ending."""
+        return f"{self.stem}.{self.layer}" + (f".round{self.number}" if self.number > 1 else "")
+
+
+def rounds(record: Record) -> int:
+    """Returns how often the run was pruned and re-densed."""
+    return len(_beginnings([stage["stage"] for stage in _seen(record)]))
+
+
+def stages(record: Record, layer: str, number: int = 1) -> list[Stage]:
+    """Returns a layer's five stages in the first or a later round.
+
+    The first stage of a later round is the re-dense one of the round before. Raises ValueError
+    when there is no such round, or a stage lacks the layer.
     """
-    found = [stage for phase in record.phases for stage in phase.stages][: len(STAGES)]
-    if tuple(stage["stage"] for stage in found) != STAGES:
-        raise ValueError(f"arm {record.arm} has no sparse and re-dense phase; take dsd or random")
-    return [_stage(stage["stage"], stage["layers"][layer]) for stage in found]
+    seen = _seen(record)
+    starts = _beginnings([stage["stage"] for stage in seen])
+    _check_round(f"arm {record.arm}", number, len(starts))
+    five = seen[starts[number - 1] :][: len(STAGES)]
+    if any(layer not in one["layers"] for one in five):
+        raise ValueError(f"a stage has no histogram of {layer}; make the record again")
+    return [_stage(one["stage"], one["layers"][layer]) for one in five]
 
 
 def choose_layer(record: Record, layer: str | None) -> str:
-    """Returns the named pruned layer ("conv2" or "conv2.weight"), or the one with most weights.
+    """Returns the named pruned layer ("conv2" or "conv2.weight"), or the network's default.
 
     Raises ValueError that names the nearest layer when there is none of that name.
     """
-    sizes = {name: figures["weights"] for name, figures in record.phases[0].layers.items()}
-    if layer is None:
-        return max(sizes, key=lambda name: sizes[name])
-    for name in (layer, f"{layer}.weight"):
-        if name in sizes:
-            return name
-    raise ValueError(f"no layer {layer!r} is pruned{nearest(layer, sizes)}")
+    of = network(record.recipe, record.settings["task"])
+    return choose(of, record.phases[0].layers, layer)
 
 
 def count_limit(found: list[Stage]) -> float:
-    """Returns where the count axis ends: the first three stages fit, but for their zeros."""
-    return 1.12 * max(1, *(int(stage.counts.max()) for stage in found[:3]))
+    """Returns where the count axis ends: the first three stages fit, but for pruning's spike."""
+    counts = np.stack([stage.counts for stage in found[:3]])
+    spiked = [stage.name != STAGES[0] for stage in found[:3]]
+    counts[spiked, counts.shape[1] // 2] = 0
+    return 1.12 * max(1, int(counts.max()))
 
 
 def cut_off(stage: Stage, limit: float) -> str:
@@ -92,25 +119,51 @@ def shown_bins(found: list[Stage]) -> slice:
     return slice(0, 2 * middle + 1)
 
 
-def draw(path: Path, layer: str | None, out: Path) -> list[Path]:
-    """Draws a record's layer to `out` as PNG and SVG; returns the files.
+def draw(path: Path, layer: str | None, number: int, out: Path) -> list[Path]:
+    """Draws a layer's round to `out` as PNG and SVG; returns the files.
 
-    Raises UserError that names the record when it cannot be drawn.
+    `path`: a record, or the folder of a finished run's last phase. Raises UserError that names it
+    when it cannot be drawn.
     """
-    run = Run(path, read(path))
     try:
-        name = choose_layer(run.record, layer)
-        found = stages(run.record, name)
+        if path.is_dir():
+            drawn = of_folder(path, layer, number)
+        else:
+            drawn = of_record(Run(path, read(path)), layer, number)
     except ValueError as fault:
         raise UserError(f"{path}: {fault}") from None
     with style():
-        figure = picture(run, name, found)
-    return save(figure, out / f"{path.stem}.{name}")
+        figure = picture(drawn)
+    return save(figure, out / drawn.file)
 
 
-def picture(run: Run, layer: str, found: list[Stage]) -> Figure:
-    """Returns the five stages side by side, on the same axes."""
+def of_record(run: Run, layer: str | None, number: int = 1) -> Drawn:
+    """Returns what a record tells of a layer. Raises ValueError when it cannot be drawn."""
     record = run.record
+    name = choose_layer(record, layer)
+    found = stages(record, name, number)
+    who = f"{record.arm}, seed {record.seed}"
+    stem, count = run.path.stem, rounds(record)
+    return Drawn(stem, record.title, who, name, number, count, found, caption(run))
+
+
+def of_folder(folder: Path, layer: str | None, number: int = 1) -> Drawn:
+    """Returns the same from a run's checkpoints; `folder`: of its last phase.
+
+    Raises ValueError when the layer cannot be drawn, UserError on checkpoints that cannot be used.
+    """
+    run = finished(folder)
+    name = choose(network(run.label.partition(".")[0], run.task), run.layers, layer)
+    _check_round("a run through " + "/".join(run.path), number, len(run.pruned))
+    found = [_stage(stage, histogram) for stage, histogram in of_checkpoints(run, name, number)]
+    stem = ".".join([run.label, *run.path, run.seed])
+    who = f"{'/'.join(run.path)}, {run.seed}"
+    return Drawn(stem, run.label, who, name, number, len(run.pruned), found, [])
+
+
+def picture(drawn: Drawn) -> Figure:
+    """Returns the five stages side by side, on the same axes."""
+    found = drawn.stages
     figure = Figure(figsize=(10, 3.0), layout="constrained")
     panels = figure.subplots(1, len(found), sharex=True, sharey=True)
     limit, reach = count_limit(found), shown_bins(found)
@@ -121,14 +174,33 @@ def picture(run: Run, layer: str, found: list[Stage]) -> Figure:
     panels[0].xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_major_formatter("{x:,.0f}")
-    title = (
-        f"{record.title}: {layer}, {found[0].weights:,} weights ({record.arm}, seed {record.seed})"
-    )
+    who = drawn.who + (f", round {drawn.number}" if drawn.rounds > 1 else "")
+    title = f"{drawn.title}: {drawn.layer}, {found[0].weights:,} weights ({who})"
     figure.suptitle(title, fontsize=10.5)
     beyond = max(1 - stage.counts[reach].sum() / max(1, stage.nonzero) for stage in found)
     cut = f"weight value (at most {beyond:.1%} of the non-zero weights lie beyond the axis)"
-    figure.supxlabel("\n".join([cut, *caption(run)]), fontsize=8, color=GREY)
+    figure.supxlabel("\n".join([cut, *drawn.notes]), fontsize=8, color=GREY)
     return figure
+
+
+def _seen(record: Record) -> list[dict[str, Any]]:
+    return [stage for phase in record.phases for stage in phase.stages]
+
+
+def _beginnings(names: list[str]) -> list[int]:
+    """Returns where a round begins: one stage before a weight is pruned."""
+    later = list(STAGES[1:])
+    return [i for i in range(len(names)) if names[i + 1 :][: len(later)] == later]
+
+
+def _check_round(who: str, number: int, count: int) -> None:
+    """Raises ValueError when a run of `count` rounds has none of this number."""
+    if not count:
+        raise ValueError(
+            f"{who} has no sparse phase and a re-dense one after it; take dsd or random"
+        )
+    if not 1 <= number <= count:
+        raise ValueError(f"--round {number}: {who} has {count}; take one of them")
 
 
 def _stage(name: str, histogram: dict[str, Any]) -> Stage:
@@ -138,20 +210,15 @@ def _stage(name: str, histogram: dict[str, Any]) -> Stage:
 
 
 def _panel(axes: Axes, stage: Stage, limit: float, reach: slice) -> None:
-    """Draws one stage: non-zero weights blue, the exact zeros in vermilion on top of their bin."""
+    """Draws one stage: the exact zeros vermilion, the weights that are not zero blue above them."""
     middle = len(stage.counts) // 2
-    inside = int(stage.counts[middle])
-    total = inside + stage.zeros
-    counts = np.minimum(stage.counts[reach], limit)
-    axes.stairs(counts, stage.edges[reach.start : reach.stop + 1], fill=True, color=BLUE)
-    if stage.zeros and inside < limit:
-        axes.stairs(
-            [min(total, limit)],
-            stage.edges[middle : middle + 2],
-            baseline=inside,
-            fill=True,
-            color=VERMILION,
-        )
+    counts = stage.counts.copy()
+    counts[middle] += stage.zeros
+    shown = np.minimum(counts[reach], limit)
+    axes.stairs(shown, stage.edges[reach.start : reach.stop + 1], fill=True, color=BLUE)
+    if stage.zeros:
+        bin_of_zero = stage.edges[middle : middle + 2]
+        axes.stairs([min(stage.zeros, limit)], bin_of_zero, fill=True, color=VERMILION)
     axes.set_title(stage.name, pad=30)
     said = f"{stage.zeros / stage.weights:.1%} exactly zero\n{cut_off(stage, limit)}"
     axes.text(0.5, 1.03, said, transform=axes.transAxes, ha="center", fontsize=8, color=GREY)

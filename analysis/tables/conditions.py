@@ -3,8 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analysis.grid import Grid, cells, mean_sd, metric_name, number, phase_name, signed, split_name
-from analysis.records import Group, Spread, spread
+from analysis.grid import (
+    Grid,
+    cells,
+    mean_sd,
+    metric_name,
+    number,
+    phase_name,
+    plus_minus,
+    signed,
+    split_name,
+)
+from analysis.records import ARMS, Group, Spread, spread
 
 CONTROLS = ("baseline", "finetune")
 
@@ -23,6 +33,34 @@ def arms_grid(group: Group, why: list[str]) -> Grid:
     header = ("arm", metric_name(group.first.metric), *(f"gain over {over}" for over in CONTROLS))
     apart = f"Not beside the paper's figures: {'; '.join(why)}."
     return Grid(title(group), header, rows, (apart, *beneath(group, why)))
+
+
+def overview_grid(apart: Sequence[tuple[Group, list[str]]]) -> Grid:
+    """Returns a line for each condition and test set, and why it is apart from the paper's."""
+    arms = list(dict.fromkeys([*ARMS, *(arm for group, _ in apart for arm in group.arms)]))
+    rows: list[tuple[str, ...]] = []
+    for group, why in apart:
+        record = group.first
+        scale = " ".join([record.scale, *sorted(record.overrides)])
+        named = (record.title, str(record.corpus.get("name")), scale)
+        more = [reason for reason in why if reason != f"scale {record.scale}"]
+        for split in group.splits:
+            finals = [group.final(arm, split).values() for arm in arms]
+            seeds = sorted({len(values) for values in finals if values})
+            rows.append(
+                (
+                    *named,
+                    split_name(split),
+                    metric_name(record.metric),
+                    " to ".join(map(str, seeds[:1] + seeds[1:][-1:])),
+                    *(plus_minus(spread(values)) if values else "not run" for values in finals),
+                    *(signed(group.gain("dsd", over, split)) for over in CONTROLS),
+                    "; ".join(more or why),
+                )
+            )
+    gains = (f"dsd's gain over {over}" for over in CONTROLS)
+    names = ("", "corpus", "scale", "test set", "metric", "seeds", *arms, *gains, "why apart")
+    return Grid("Under other conditions", names, rows)
 
 
 def arms_rows(group: Group) -> Iterator[dict[str, Any]]:
@@ -125,8 +163,10 @@ def made(group: Group) -> str:
     )
 
 
-def condition(group: Group) -> dict[str, Any]:
-    """Returns the CSV columns that say which runs these are."""
+def condition(group: Group | None) -> dict[str, Any]:
+    """Returns the CSV columns that say which runs these are, empty for none."""
+    if group is None:
+        return dict.fromkeys(("recipe", "scale", "changed", "corpus", "notes"))
     record = group.first
     return {
         "recipe": record.recipe,

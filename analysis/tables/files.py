@@ -1,7 +1,10 @@
 """`dsd tables`: what it prints, what it writes, and whether what was written is still true."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -10,9 +13,11 @@ from analysis.records import Group, groups, read_all
 from analysis.tables import (
     architectures,
     conditions,
+    image_tables,
     paper_table,
     recipes_page,
     speech_tables,
+    table1,
     table5,
 )
 from dsd.errors import UserError
@@ -21,7 +26,7 @@ from dsd.suite import Suite
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 GAIN = (
     "Gain: positive is better. Mean ± sd of the differences between runs of the same seed (in "
-    "percent of the other arm's mean, n pairs). No test of significance."
+    "percent of the other arm's mean, n pairs). Tests: results/tables/significance.md."
 )
 UNVERIFIED = "†: not verified in a copy of the paper."
 LEGEND = (
@@ -32,7 +37,37 @@ LEGEND = (
     UNVERIFIED,
 )
 WITH_INTERVALS = [line for line in LEGEND if line != GAIN]  # where intervals say more
+PAPERS = (LEGEND[0], UNVERIFIED)
+ALL_OF_IT = (
+    "Phases, notes and sweeps: "
+    "[results/tables/other_conditions.md](results/tables/other_conditions.md)."
+)
+TEX_MADE_BY = "% written by `dsd tables`; do not edit; needs \\usepackage{booktabs,graphicx}\n"
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One of the pages in results/tables/, from which its three files follow."""
+
+    name: str
+    title: str
+    beside: list[Grid]  # with the paper's figures, run or not
+    ours: list[Grid]  # of our records
+    rows: Iterable[dict[str, Any]]  # the same as numbers
+    legend: Sequence[str] = LEGEND
+
+    def files(self, folder: Path) -> dict[Path, str]:
+        """Returns what the page's Markdown, CSV and LaTeX should hold."""
+        grids = [*self.beside, *self.ours]
+        body = _joined(grids, self.legend) if grids else "No runs yet.\n"
+        # A float leaves its place: each takes the legend along.
+        floats = [replace(grid, notes=(*grid.notes, *self.legend)).latex() for grid in grids]
+        return {
+            folder / f"{self.name}.md": f"{MADE_BY}# {self.title}\n\n{body}",
+            folder / f"{self.name}.csv": csv_text(self.rows),
+            folder / f"{self.name}.tex": "\n".join([TEX_MADE_BY, *floats]),
+        }
 
 
 def show(suite: Suite, records: Path, scale: str | None, console: Console) -> None:
@@ -47,54 +82,86 @@ def show(suite: Suite, records: Path, scale: str | None, console: Console) -> No
             f"{records}: no record of scale {scale}; make some, for example with: "
             f"dsd run {example} --scale {scale} --arm all"
         )
-    beside, apart = _sort_out(suite, found)
-    if scale in (None, "full"):
-        paper_table.grid(suite, beside).show(console)
-    for group, why in apart:
-        conditions.arms_grid(group, why).show(console)
-    for grid in _table5(suite, found):
-        grid.show(console)
-    for table in speech_tables.TABLES:
-        for group in speech_tables.of_table(table, found):
-            speech_tables.phases_grid(suite, group).show(console)
-    for group in found:
-        conditions.phases_grid(group).show(console)
+    for page in pages(suite, found):
+        beside = page.beside if scale in (None, "full") else []
+        for grid in [*beside, *page.ours]:
+            grid.show(console)
     for line in LEGEND:
         console.print(line, style="dim")
+
+
+def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
+    """Returns every page, of records put into groups.
+
+    Raises UserError that names the file when one of the paper's tables is missing or damaged.
+    """
+    paper_table.check(suite.root / "results" / "paper")
+    beside, apart = _sort_out(suite, found)
+    lines, zoo = list(paper_table.lines(suite, beside)), list(table1.zoo(suite, beside))
+    captions = table5.captioning(found)
+    return [
+        Page(
+            "paper_versus_ours",
+            "The paper's figures and ours",
+            [paper_table.grid("Under the paper's conditions", lines)],
+            [],
+            paper_table.rows(lines),
+        ),
+        Page(
+            "other_conditions",
+            "Under other conditions than the paper's",
+            [],
+            [conditions.arms_grid(group, why) for group, why in apart],
+            chain.from_iterable(conditions.arms_rows(group) for group, _ in apart),
+        ),
+        Page(
+            "table1",
+            "Table 1 beside ours",
+            [table1.grid(suite, beside)],
+            [],
+            table1.csv_rows(suite, beside),
+            PAPERS,
+        ),
+        *_images(suite, beside),
+        Page(
+            "model_zoo",
+            "The model zoo beside ours",
+            [paper_table.grid("Model zoo, ImageNet", zoo)],
+            [],
+            ({"network": line.title, **row} for line in zoo for row in paper_table.rows([line])),
+            (*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
+        ),
+        Page(
+            "table5",
+            "Table 5 beside ours",
+            [],
+            [grid for group in captions for grid in table5.grids(suite, group)],
+            table5.csv_rows(suite, captions),
+            WITH_INTERVALS,
+        ),
+        *_sizes(suite),
+        *_speech(suite, found),
+        Page(
+            "phases",
+            "After every phase",
+            [],
+            [conditions.phases_grid(group) for group in found],
+            chain.from_iterable(map(conditions.phases_rows, found)),
+        ),
+    ]
 
 
 def files(suite: Suite) -> dict[Path, str]:
     """Returns what each generated file should hold, from the committed records and the recipes."""
     found = groups(read_all(suite.root / "results" / "runs"))
-    beside, apart = _sort_out(suite, found)
-    main = paper_table.grid(suite, beside)
     folder = suite.root / "results" / "tables"
-    others = [conditions.arms_grid(group, why) for group, why in apart]
-    phases = [conditions.phases_grid(group) for group in found]
-    wanted = {
-        folder / "paper_versus_ours.md": _page("The paper's figures and ours", [main]),
-        folder / "paper_versus_ours.csv": csv_text(paper_table.rows(suite, beside)),
-        folder / "other_conditions.md": _page("Under other conditions than the paper's", others),
-        folder / "other_conditions.csv": csv_text(
-            row for group, _ in apart for row in conditions.arms_rows(group)
-        ),
-        folder / "phases.md": _page("After every phase", phases),
-        folder / "phases.csv": csv_text(
-            row for group in found for row in conditions.phases_rows(group)
-        ),
-        folder / "table5.md": _page("Table 5 beside ours", _table5(suite, found), WITH_INTERVALS),
-        folder / "table5.csv": csv_text(table5.csv_rows(suite, table5.captioning(found))),
-        **_speech(suite, folder, found),
-        suite.root / "docs" / "recipes.md": MADE_BY + recipes_page.page(suite),
-    }
+    wanted: dict[Path, str] = {}
+    for page in pages(suite, found):
+        wanted |= page.files(folder)
+    wanted[suite.root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(suite)
     readme = suite.root / "README.md"
     if readme.exists() and BEGIN in (text := readme.read_text(encoding="utf-8")):
-        whole = [
-            grid
-            for grid, (group, _) in zip(others, apart, strict=True)
-            if not group.first.overrides  # sweeps are left to results/tables/
-        ]
-        wanted[readme] = _between_markers(readme, text, _joined([main, *whole]))
+        wanted[readme] = _between_markers(readme, text, _short(suite, found))
     return wanted
 
 
@@ -124,42 +191,68 @@ def write(suite: Suite) -> list[Path]:
     return changed
 
 
+def _images(suite: Suite, beside: Sequence[Group]) -> list[Page]:
+    """Returns tables 2 to 4 and the appendix; two networks may share a page."""
+    found = []
+    for name in dict.fromkeys(table.page for table in image_tables.TABLES):
+        tables = [table for table in image_tables.TABLES if table.page == name]
+        grids = [grid for table in tables for grid in image_tables.grids(suite, table, beside)]
+        rows = [row for table in tables for row in image_tables.csv_rows(suite, table, beside)]
+        title = f"{name.replace('table', 'Table ').capitalize()} beside ours"
+        found.append(Page(name, title, grids, [], rows, PAPERS))
+    return found
+
+
+def _sizes(suite: Suite) -> list[Page]:
+    return [
+        Page(
+            f"table{table.number}",
+            f"Table {table.number} beside ours",
+            [architectures.grid(suite, table)],
+            [],
+            architectures.csv_rows(suite, table),
+            [UNVERIFIED],
+        )
+        for table in architectures.TABLES
+    ]
+
+
+def _speech(suite: Suite, found: Sequence[Group]) -> list[Page]:
+    pages = []
+    for table in speech_tables.TABLES:
+        mine = speech_tables.of_table(table, found)
+        pages.append(
+            Page(
+                f"table{table.number}",
+                f"Table {table.number} beside ours",
+                speech_tables.papers_grids(suite, table, mine),
+                [speech_tables.phases_grid(suite, group) for group in mine],
+                speech_tables.csv_rows(suite, table, mine),
+                WITH_INTERVALS,
+            )
+        )
+    return pages
+
+
+def _short(suite: Suite, found: Sequence[Group]) -> str:
+    """Returns README's tables: the paper's conditions, and a line each of the others."""
+    beside, apart = _sort_out(suite, found)
+    main = paper_table.grid("Under the paper's conditions", paper_table.lines(suite, beside))
+    # Sweeps are left to results/tables/.
+    whole = [(group, why) for group, why in apart if not group.first.overrides]
+    others = [conditions.overview_grid(whole)] if whole else []
+    return _joined([main, *others], [*LEGEND, ALL_OF_IT])
+
+
 def _sort_out(
-    suite: Suite, found: list[Group]
+    suite: Suite, found: Sequence[Group]
 ) -> tuple[list[Group], list[tuple[Group, list[str]]]]:
     """Returns the groups that may stand beside the paper's figures, and the others with reasons."""
     judged = [(group, group.reasons_apart(suite)) for group in found]
     return [group for group, why in judged if not why], [(g, why) for g, why in judged if why]
 
 
-def _table5(suite: Suite, found: list[Group]) -> list[Grid]:
-    return [grid for group in table5.captioning(found) for grid in table5.grids(suite, group)]
-
-
-def _speech(suite: Suite, folder: Path, found: list[Group]) -> dict[Path, str]:
-    """Returns what the files of tables 6 to 9 should hold."""
-    wanted = {}
-    for sizes in architectures.TABLES:
-        name, grid = f"table{sizes.number}", architectures.grid(suite, sizes)
-        title = f"Table {sizes.number} beside ours"
-        wanted[folder / f"{name}.md"] = _page(title, [grid], [UNVERIFIED])
-        wanted[folder / f"{name}.csv"] = csv_text(architectures.csv_rows(suite, sizes))
-    for table in speech_tables.TABLES:
-        name, groups = f"table{table.number}", speech_tables.of_table(table, found)
-        grids = speech_tables.papers_grids(suite, table, groups)
-        grids += [speech_tables.phases_grid(suite, group) for group in groups]
-        title = f"Table {table.number} beside ours"
-        wanted[folder / f"{name}.md"] = _page(title, grids, WITH_INTERVALS)
-        wanted[folder / f"{name}.csv"] = csv_text(speech_tables.csv_rows(suite, table, groups))
-    return wanted
-
-
-def _page(title: str, grids: list[Grid], legend: Sequence[str] = LEGEND) -> str:
-    body = _joined(grids, legend) if grids else "No runs yet.\n"
-    return f"{MADE_BY}# {title}\n\n{body}"
-
-
-def _joined(grids: list[Grid], legend: Sequence[str] = LEGEND) -> str:
+def _joined(grids: Sequence[Grid], legend: Sequence[str]) -> str:
     lines = "".join(f"{line}<br>\n" for line in legend)
     return "\n".join([*(grid.markdown() for grid in grids), lines])
 

@@ -1,84 +1,75 @@
 """The paper's figures beside ours, where ours were made under the paper's conditions."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
 
 from analysis import paper
 from analysis.grid import Grid, metric_name, signed, split_name
-from analysis.records import ARMS, Group
+from analysis.records import ARMS, Group, Run
 from analysis.tables.conditions import CONTROLS, arm_cells, made, ours
-from dsd.recipe import Recipe
+from dsd.errors import UserError
 from dsd.suite import Suite
 
+PLAN = ("sparsity_pct", "epochs", "lr")
+COLUMNS = {  # of each file in results/paper/, before "confidence"
+    "appendix_cifar10_resnet20": ("row", "mean_top1_error_pct", "sd_pct", "runs", *PLAN),
+    "model_zoo": (
+        "network",
+        *(f"{arm}_top{k}_error_pct" for arm in ("baseline", "dsd") for k in (1, 5)),
+    ),
+    "table1_overview": (
+        *("network", "domain", "dataset", "type", "metric"),
+        *("baseline", "dsd", "improve_abs", "improve_rel_pct"),
+    ),
+    "table2_googlenet": ("row", "top1_error_pct", "top5_error_pct", *PLAN),
+    "table3_vgg16": ("row", "top1_error_pct", "top5_error_pct", *PLAN),
+    "table4_resnet": (
+        "row",
+        *(f"resnet{depth}_top{k}_error_pct" for depth in (18, 50) for k in (1, 5)),
+        *PLAN,
+    ),
+    "table5_neuraltalk": ("row", "bleu1", "bleu2", "bleu3", "bleu4", *PLAN),
+    "table6_deepspeech_architecture": ("layer", "type", "parameters"),
+    "table7_deepspeech": ("row", "wsj92_wer_pct", "wsj93_wer_pct", *PLAN),
+    "table8_deepspeech2_architecture": ("layer", "type", "parameters"),
+    "table9_deepspeech2": ("row", "wsj92_wer_pct", "wsj93_wer_pct", *PLAN),
+}
+WORDS = {"row", "network", "layer", "domain", "dataset", "type", "metric", "confidence"}
 
-class _Line(NamedTuple):
-    """One row: a recipe, its published figures, and our runs where there are any."""
 
-    recipe: Recipe
+@dataclass(frozen=True)
+class Line:
+    """One row: what the paper published, and our runs where there are any."""
+
+    title: str
+    recipe: str | None
     metric: str
     published: dict[str, paper.Figure]
     group: Group | None
     split: str
-    several: bool  # test sets
 
 
-def grid(suite: Suite, found: Sequence[Group]) -> Grid:
-    """Returns the table of all recipes that have a row in the paper, run or not.
+def check(folder: Path) -> None:
+    """Raises UserError that names the file where one of the paper's tables is damaged."""
+    for table, columns in COLUMNS.items():
+        try:
+            rows = paper.read(folder, table)
+            if not rows or [*rows[0]] != [*columns, "confidence"]:
+                raise ValueError(f"its columns are not {', '.join(columns)}, confidence")
+            for row in rows:
+                _check_row(row)
+        except ValueError as error:  # one is raised for bytes that are no text, too
+            raise UserError(f"{folder / table}.csv: {error}; restore the file") from None
+
+
+def lines(suite: Suite, found: Sequence[Group]) -> Iterator[Line]:
+    """Yields a line for each test set of the recipes that have a row in the paper, run or not.
 
     `found`: the groups that were run under the paper's conditions.
     """
-    lines = list(_lines(suite, found))
-    arms = list(dict.fromkeys([*ARMS, *(arm for line in lines for arm in _arms(line.group))]))
-    rows, notes = [], []
-    for line in lines:
-        group, title = line.group, line.recipe.title
-        rows.append(
-            (
-                f"{title}, {split_name(line.split)}" if line.several else title,
-                metric_name(line.metric),
-                *(_published(line.published.get(arm)) for arm in ("baseline", "dsd")),
-                _published_gain(line),
-                *(ours(group, arm, line.split) for arm in arms),
-                *(
-                    signed(group.gain("dsd", over, line.split) if group else None)
-                    for over in CONTROLS
-                ),
-            )
-        )
-        notes += _doubts(line)
-        if group:
-            notes += [f"{title}: {note}" for note in [*group.notes, made(group)]]
-    header = (
-        "",
-        "metric",
-        "paper: baseline",
-        "paper: DSD",
-        "paper: gain",
-        *(f"ours: {arm}" for arm in arms),
-        *(f"our dsd's gain over {over}" for over in CONTROLS),
-    )
-    return Grid("Under the paper's conditions", header, rows, tuple(dict.fromkeys(notes)))
-
-
-def rows(suite: Suite, found: Sequence[Group]) -> Iterator[dict[str, Any]]:
-    """Yields the same as numbers, a row an arm; ours is empty where there is no record."""
-    for line in _lines(suite, found):
-        for arm in dict.fromkeys([*ARMS, *line.published, *_arms(line.group)]):
-            figure = line.published.get(arm)
-            yield {
-                "recipe": line.recipe.name,
-                "metric": line.metric,
-                "split": line.split,
-                "arm": arm,
-                "paper": figure and figure.value,
-                "paper_sd": figure and figure.sd,
-                "paper_runs": figure and figure.runs,
-                "paper_confidence": figure and figure.confidence,
-                **arm_cells(line.group, arm, line.split),
-            }
-
-
-def _lines(suite: Suite, found: Sequence[Group]) -> Iterator[_Line]:
     folder = suite.root / "results" / "paper"
     for name in suite.recipes:
         recipe = suite.recipe(name)
@@ -92,35 +83,112 @@ def _lines(suite: Suite, found: Sequence[Group]) -> Iterator[_Line]:
                 metric, published = paper.figures(
                     folder, recipe.table, recipe.column, wanted, split
                 )
-                yield _Line(recipe, metric, published, group, split, len(splits) > 1)
+                several = f", {split_name(split)}" if len(splits) > 1 else ""
+                yield Line(f"{recipe.title}{several}", name, metric, published, group, split)
+
+
+def grid(title: str, found: Iterable[Line]) -> Grid:
+    """Returns lines as a table: the paper's baseline and DSD, and all arms of ours."""
+    found = list(found)
+    arms = list(dict.fromkeys([*ARMS, *(arm for line in found for arm in _arms(line.group))]))
+    rows, notes = [], []
+    for line in found:
+        group, split = line.group, line.split
+        rows.append(
+            (
+                line.title,
+                metric_name(line.metric),
+                *(figure(line.published.get(arm)) for arm in ("baseline", "dsd")),
+                _published_gain(line),
+                *(ours(group, arm, split) for arm in arms),
+                *(signed(group.gain("dsd", over, split) if group else None) for over in CONTROLS),
+            )
+        )
+        notes += _doubts(line)
+        if group:
+            notes += [f"{group.first.title}: {note}" for note in [*group.notes, made(group)]]
+    header = (
+        "",
+        "metric",
+        "paper: baseline",
+        "paper: DSD",
+        "paper: gain",
+        *(f"ours: {arm}" for arm in arms),
+        *(f"our dsd's gain over {over}" for over in CONTROLS),
+    )
+    return Grid(title, header, rows, tuple(dict.fromkeys(notes)))
+
+
+def rows(found: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    """Yields the same as numbers, a row an arm; ours is empty where there is no record."""
+    for line in found:
+        for arm in dict.fromkeys([*ARMS, *line.published, *_arms(line.group)]):
+            published = line.published.get(arm)
+            yield {
+                "recipe": line.recipe,
+                "metric": line.metric,
+                "split": line.split,
+                "arm": arm,
+                "paper": published and published.value,
+                "paper_sd": published and published.sd,
+                "paper_runs": published and published.runs,
+                "paper_confidence": published and published.confidence,
+                **arm_cells(line.group, arm, line.split),
+            }
+
+
+def figure(published: paper.Figure | None) -> str:
+    """Writes a figure of the paper, "8.12† ± 0.05† (n 16)"; "-" for None."""
+    if published is None:
+        return "-"
+    sd = "" if published.sd is None else f" ± {published.sd:.2f}{'' if published.sd_seen else '†'}"
+    n = f" (n {published.runs})" if published.runs else ""
+    return f"{published.value:.2f}{'' if published.seen else '†'}{sd}{n}"
+
+
+def at(found: Iterable[Group], table: str, column: str | None) -> list[Group]:
+    """Returns the groups whose recipe has its figures in one place of the paper."""
+    return [g for g in found if (g.first.table, g.first.column) == (table, column)]
+
+
+def by_metric(group: Group, metric: str) -> Group:
+    """Returns a group whose figures and gains are those of another metric of its test sets."""
+    return Group(
+        tuple(Run(run.path, run.record.model_copy(update={"metric": metric})) for run in group.runs)
+    )
+
+
+def _check_row(row: dict[str, str]) -> None:
+    """Raises ValueError where a cell is missing, or holds no number where one must be."""
+    name = next(iter(row.values()))
+    if None in row or None in row.values():
+        raise ValueError(f"the row {name!r} has more or fewer cells than the header")
+    for column, cell in row.items():
+        optional = column in ("sd_pct", "runs") or (column in PLAN and name.startswith("improve"))
+        if cell == "" and optional:
+            continue
+        if cell == "" or (column not in WORDS and not isfinite(float(cell))):
+            raise ValueError(f"the row {name!r} has {cell!r} in the column {column}")
 
 
 def _arms(group: Group | None) -> list[str]:
     return list(group.arms) if group else []
 
 
-def _doubts(line: _Line) -> list[str]:
+def _doubts(line: Line) -> list[str]:
     """Returns what is known about the published figures, where it is more than seen or not."""
     arms_of: dict[str, list[str]] = {}
     for arm in ("baseline", "dsd"):
         if arm in line.published:
             arms_of.setdefault(line.published[arm].confidence, []).append(arm)
     return [
-        f"{line.recipe.title}, the paper's {' and '.join(arms)}: {confidence}"
+        f"{line.title}, the paper's {' and '.join(arms)}: {confidence}"
         for confidence, arms in arms_of.items()
         if confidence not in ("seen", "unverified")
     ]
 
 
-def _published(figure: paper.Figure | None) -> str:
-    if figure is None:
-        return "-"
-    sd = "" if figure.sd is None else f" ± {figure.sd:.2f}{'' if figure.sd_seen else '†'}"
-    n = f" (n {figure.runs})" if figure.runs else ""
-    return f"{figure.value:.2f}{'' if figure.seen else '†'}{sd}{n}"
-
-
-def _published_gain(line: _Line) -> str:
+def _published_gain(line: Line) -> str:
     if not {"baseline", "dsd"} <= line.published.keys():
         return "-"
     baseline, dsd = line.published["baseline"], line.published["dsd"]

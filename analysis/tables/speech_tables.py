@@ -7,10 +7,18 @@ from typing import Any
 from analysis import paper
 from analysis.grid import Grid, cells, mean_sd, metric_name, number, plus_minus, split_name
 from analysis.records import Group, spread
+from analysis.significance import (
+    CONTROLS,
+    after,
+    answer,
+    paired,
+    paired_interval,
+    total_epochs,
+    what_intervals_are,
+)
 from analysis.steps import Step, steps
 from analysis.sweeps import borrowed, completed, own
 from analysis.tables.conditions import beneath, condition, title
-from analysis.verdicts import CONTROLS, after, answer, interval, paired, what_intervals_are
 from dsd.suite import Suite
 
 METRICS = WER, CER = "wer_pct", "cer_pct"
@@ -90,13 +98,14 @@ def phases_grid(suite: Suite, group: Group) -> Grid:
         )
         for step in done
     ]
+    epochs = {arm: total_epochs(group, arm) for arm in group.arms}
     why = own(group).reasons_apart(suite)
     tests = group.first.corpus.get("utterances", {})
     sizes = [f"{split_name(split)} {tests[split]}" for split in group.splits if split in tests]
     notes = (
         *(_answer(group, split, row) for row in CONTROLS for split in group.splits),
         what_intervals_are("utterances"),
-        f"All arms begin with the first row. {_listed(_epochs(group))}.",
+        f"All arms begin with the first row. {_listed(epochs)}.",
         GREEDY,
         *([f"Test utterances: {', '.join(sizes)}."] if sizes else []),
         *borrowed(group),
@@ -138,7 +147,7 @@ def _csv_row(
     found = step.values(split, metric) if step else {}
     dsd = after(group, "dsd", "", split, metric) if group else {}
     gain = None if path == PATHS["dense_2"] else paired(dsd, found)
-    low, high = (gain and interval(gain)) or (None, None)
+    low, high = (gain and paired_interval(gain)) or (None, None)
     return {
         **(condition(group) if group else dict.fromkeys(CONDITION)),
         "row": {path: row for row, path in PATHS.items()}.get(path, ""),
@@ -214,14 +223,6 @@ def _answer(group: Group, split: str, row: str) -> str:
         for metric in METRICS
     }
     return answer(split_name(split), row, found, lower_is_better=True)
-
-
-def _epochs(group: Group) -> dict[str, float]:
-    """Returns {arm: its epochs in all}."""
-    return {
-        arm: sum(phase.epochs for phase in next(iter(seeds.values())).record.phases)
-        for arm, seeds in group.arms.items()
-    }
 
 
 def _listed(epochs: dict[str, float]) -> str:

@@ -6,9 +6,17 @@ from typing import Any
 from analysis import paper
 from analysis.grid import Grid, cells, metric_name, plus_minus, split_name
 from analysis.records import Group, Spread, spread
+from analysis.significance import (
+    CONTROLS,
+    after,
+    answer,
+    listed,
+    paired,
+    paired_interval,
+    what_intervals_are,
+)
 from analysis.sweeps import borrowed, completed, own
 from analysis.tables.conditions import beneath, condition, title
-from analysis.verdicts import CONTROLS, after, answer, interval, listed, paired, what_intervals_are
 from dsd.suite import Suite
 
 TABLE = "table5_neuraltalk"
@@ -56,7 +64,7 @@ def csv_rows(suite: Suite, groups: Iterable[Group]) -> Iterator[dict[str, Any]]:
             for split, metric in (*figures, ("test", "perplexity")):
                 figure = published.get(metric, {}).get(row)
                 gain = difference(group, row, split, metric)
-                low, high = (gain and interval(gain)) or (None, None)
+                low, high = (gain and paired_interval(gain)) or (None, None)
                 yield {
                     **condition(group),
                     "row": row,

@@ -5,9 +5,14 @@ from pathlib import Path
 from data import an4
 from data.an4 import LAYOUT, SOURCE, verify
 from data.mini.an4 import write as miniature
-from recipes.speech import Corpus, Settings, SpeechTask
+from recipes.speech import Corpus, Settings, SpeechTask, plain
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "TERMS", "Settings", "miniature", "plain", "task", "verify"]
+
+TERMS = (
+    "AN4: licence unknown. Carnegie Mellon offers it to all, and its README names no licence "
+    "(http://www.speech.cs.cmu.edu/databases/an4/README.html)."
+)
 
 
 def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTask:

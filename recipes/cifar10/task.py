@@ -5,9 +5,24 @@ from pathlib import Path
 from data import cifar10
 from data.cifar10 import DOWNLOADS, LAYOUT, SOURCE, verify
 from data.mini.cifar10 import write as miniature
-from recipes.images import ImageTask, Settings
+from recipes.images import ImageTask, Settings, plain
 
-__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = [
+    "DOWNLOADS",
+    "LAYOUT",
+    "SOURCE",
+    "TERMS",
+    "Settings",
+    "miniature",
+    "plain",
+    "task",
+    "verify",
+]
+
+TERMS = (
+    "CIFAR-10: licence unknown. Its page names none and asks for a citation of Krizhevsky 2009 "
+    "(https://www.cs.toronto.edu/~kriz/cifar.html)."
+)
 
 
 def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:

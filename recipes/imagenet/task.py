@@ -5,9 +5,14 @@ from pathlib import Path
 from data import imagenet
 from data.imagenet import LAYOUT, SOURCE, verify
 from data.mini.imagenet import write as miniature
-from recipes.images import ImageTask, Settings
+from recipes.images import ImageTask, Settings, plain
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "TERMS", "Settings", "miniature", "plain", "task", "verify"]
+
+TERMS = (
+    "ImageNet: for non-commercial research and education, by its terms of access "
+    "(https://image-net.org/download). Each image belongs to its author."
+)
 
 
 def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask:

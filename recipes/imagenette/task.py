@@ -6,9 +6,25 @@ from data import imagenette
 from data.imagenette import DOWNLOADS, LAYOUT, SOURCE, verify
 from data.mini.imagenette import write as miniature
 from recipes import images
-from recipes.images import ImageTask
+from recipes.images import ImageTask, plain
 
-__all__ = ["DOWNLOADS", "LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = [
+    "DOWNLOADS",
+    "LAYOUT",
+    "SOURCE",
+    "TERMS",
+    "Settings",
+    "miniature",
+    "plain",
+    "task",
+    "verify",
+]
+
+TERMS = (
+    "Imagenette: its images are ImageNet's, under the same terms "
+    "(https://github.com/fastai/imagenette/issues/23): non-commercial research and education "
+    "(https://image-net.org/download)."
+)
 
 
 class Settings(images.Settings):

@@ -5,9 +5,11 @@ from pathlib import Path
 from data import librispeech
 from data.librispeech import LAYOUT, SOURCE, verify
 from data.mini.librispeech import write as miniature
-from recipes.speech import Corpus, Settings, SpeechTask
+from recipes.speech import Corpus, Settings, SpeechTask, plain
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "TERMS", "Settings", "miniature", "plain", "task", "verify"]
+
+TERMS = "LibriSpeech: CC BY 4.0 (https://www.openslr.org/12)."
 
 
 def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTask:

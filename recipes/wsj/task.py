@@ -6,9 +6,14 @@ from data import wsj
 from data.images import is_miniature
 from data.mini.wsj import write as miniature
 from data.wsj import LAYOUT, SOURCE, verify
-from recipes.speech import Corpus, Settings, SpeechTask
+from recipes.speech import Corpus, Settings, SpeechTask, plain
 
-__all__ = ["LAYOUT", "SOURCE", "Settings", "miniature", "task", "verify"]
+__all__ = ["LAYOUT", "SOURCE", "TERMS", "Settings", "miniature", "plain", "task", "verify"]
+
+TERMS = (
+    "WSJ: sold by the LDC under its licence (https://catalog.ldc.upenn.edu/LDC93S6A). Whether that "
+    "lets you pass on weights trained on it: unknown; read your agreement first."
+)
 
 
 def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTask:

@@ -3,8 +3,8 @@
 import pytest
 
 from analysis.figures import curves
-from analysis.figures.curves import segments, train_metric
-from analysis.records import Run
+from analysis.figures.curves import heldout_metric, of_first_seed, segments, train_metric
+from analysis.records import Run, groups
 from dsd.errors import UserError
 from dsd.record import read
 
@@ -48,7 +48,7 @@ def test_segments_hold_the_logs_end_to_end(paths):
     assert sparse.heldout == [(3.0, 41), (4.0, 45), (4.25, 44)]
     assert redense.heldout == [(4.25, 44), (5.25, 39)]
     assert llr.train == [(3.0, 40), (4.0, 39), (5.0, 39)]
-    assert [s.test for s in found] == [[(3.0, 41.5)], [(4.25, 45.5)], [(5.25, 39.5)], [(5.0, 40.5)]]
+    assert [s.tests for s in found] == [{"test": at} for at in (41.5, 45.5, 39.5, 40.5)]
 
 
 def test_training_that_does_not_measure_the_metric_shows_its_loss(house):
@@ -85,6 +85,64 @@ def test_the_picture_draws_the_points_and_the_borders(paths):
     assert lower_after.get_xlabel() == "epochs"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["baseline", "dsd", "llr"]
+
+
+def test_two_test_sets_have_markers_of_their_own_and_perplexity_a_panel(captions):
+    def log(*perplexities):
+        return [
+            {
+                "epoch": i,
+                "lr": 0.1,
+                "train": {"loss": 9.0},
+                "heldout": {"loss": 3.0, "perplexity": p},
+            }
+            for i, p in enumerate(perplexities, start=1)
+        ]
+
+    logs = [log(30.0, 20.0, 17.0), log(19.0), log(16.0)]
+    found = runs([captions("dsd", 0, 50.0, 45.0, 52.0, logs=logs)])
+    assert heldout_metric(found) == "perplexity"
+    dense, *_ = parts = segments(found)
+    assert dense.heldout == [(1, 30.0), (2, 20.0), (3, 17.0)]
+    assert dense.tests == {"test_beam1": 20.0, "test_beam20": 21.0}  # BLEU-4
+    figure = curves.picture(found, parts)
+    assert len(figure.axes) == 6
+    labels = [axes.get_ylabel() for axes in figure.axes[::2]]
+    assert labels == ["training loss", "held-out perplexity", "test BLEU-4"]
+    heldout, tests = figure.axes[2], figure.axes[4]
+    assert [[3.0, 17.0], [4.0, 19.0]] in [line.get_xydata().tolist() for line in heldout.lines]
+    points = {
+        tuple(line.get_xydata()[0]): line.get_fillstyle()
+        for line in tests.lines
+        if line.get_linestyle() == "None"
+    }
+    assert points == {
+        **{(3.0, 20.0): "full", (4.25, 15.0): "full", (5.25, 22.0): "full"},
+        **{(3.0, 21.0): "none", (4.25, 16.0): "none", (5.25, 23.0): "none"},
+    }
+    (legend,) = figure.legends
+    entries = {line.get_label(): line.get_fillstyle() for line in legend.legend_handles}
+    assert entries["beam 1"] == "full"
+    assert entries["beam 20"] == "none"
+
+
+def test_what_is_held_out_without_the_metric_is_its_loss_at_last(house):
+    log = [{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}, "heldout": {"loss": 3.0}}]
+    (run,) = runs([house.run("baseline", 0, 30.0, logs=[log])])
+    assert heldout_metric([run]) == "loss"
+    assert curves.picture([run], segments([run])).axes[1].get_ylabel() == "held-out loss"
+
+
+def test_the_first_seed_that_most_arms_have(house):
+    for arm, seed in (("baseline", 0), ("dsd", 0), ("baseline", 1), ("dsd", 1), ("llr", 1)):
+        house.run(arm, seed, 30.0)
+    house.run("baseline", 2, 30.0)
+    (group,) = groups(runs(sorted(house.runs.glob("*.json"))))
+    assert [(r.record.arm, r.record.seed) for r in of_first_seed(group)] == [
+        ("baseline", 1),
+        ("dsd", 1),
+        ("llr", 1),
+    ]
 
 
 def test_the_random_arm_does_not_flatten_the_others_on_the_right(house, paths):

@@ -1,6 +1,7 @@
 """Tables from made-up records: the sums, what may stand beside what, what is refused or stale."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -213,11 +214,75 @@ def test_a_broken_record_is_refused(house, rewrite):
         ({"phases": whole["phases"][:2]}, "not those of its settings"),
         ({"settings": {}}, "not those of its settings"),
         ({"final": {"test": {"top1_error_pct": float("nan")}}}, "NaN"),
+        ({"parameters": float("inf")}, "Infinity"),
+        ({"final": {"test": {"top1_error_pct": "low"}}}, "top1_error_pct"),
     ):
         rewrite(path, **{**whole, **changes})
         with pytest.raises(UserError, match=fault) as error:
             read_all(house.runs)
         assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("field", ["metric", "phases", "final", "seed", "table"])
+def test_a_record_with_a_missing_field_is_refused(house, field):
+    path = house.run("dsd", 0, 29.0)
+    record = json.loads(path.read_text())
+    del record[field]
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=rf"^{path}: .*{field}") as error:
+        tables.files(house.suite)
+    assert "\n" not in str(error.value)
+
+
+PAPER = sorted((ROOT / "results" / "paper").glob("*.csv"))
+DAMAGE = {
+    "missing file": lambda path, header, rows: path.unlink(),
+    "empty file": lambda path, header, rows: path.write_text(""),
+    "no text": lambda path, header, rows: path.write_bytes(b"\xff\xfe"),
+    "header alone": lambda path, header, rows: rewritten(path, header),
+    "word for a number": lambda path, header, rows: rewritten(
+        path, header, [*rows[0][:-2], "word", rows[0][-1]], *rows[1:]
+    ),
+    "NaN": lambda path, header, rows: rewritten(
+        path, header, [*rows[0][:-2], "nan", rows[0][-1]], *rows[1:]
+    ),
+    "no number": lambda path, header, rows: rewritten(
+        path, header, [*rows[0][:-2], "", rows[0][-1]], *rows[1:]
+    ),
+    "short row": lambda path, header, rows: rewritten(path, header, rows[0][:2], *rows[1:]),
+    "long row": lambda path, header, rows: rewritten(path, header, [*rows[0], "1"], *rows[1:]),
+}
+
+
+def rewritten(path: Path, *rows: list[str]) -> None:
+    path.write_text("".join(f"{','.join(row)}\n" for row in rows))
+
+
+def refused(house, path: Path) -> None:
+    for use in (tables.files, tables.check, tables.write):
+        with pytest.raises(UserError, match=rf"^{path}: .*restore") as error:
+            use(house.suite)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("table", PAPER, ids=lambda path: path.stem)
+def test_a_damaged_table_of_the_paper_is_refused(house, table, damage):
+    with table.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    path = house.suite.root / "results" / "paper" / table.name
+    damage(path, header, rows)
+    refused(house, path)
+
+
+@pytest.mark.parametrize("table", PAPER, ids=lambda path: path.stem)
+def test_a_table_of_the_paper_without_one_of_its_columns_is_refused(house, table):
+    with table.open(newline="") as file:
+        rows = list(csv.reader(file))
+    path = house.suite.root / "results" / "paper" / table.name
+    for i in range(len(rows[0])):
+        rewritten(path, *(row[:i] + row[i + 1 :] for row in rows))
+        refused(house, path)
 
 
 def test_two_schedules_under_one_name_are_refused(house):
@@ -280,13 +345,13 @@ def test_every_generated_file_can_go_stale(house):
     with pytest.raises(UserError, match="stale"):
         tables.check(house.suite)
     written = tables.write(house.suite)
-    assert len(written) == 18
+    wanted = tables.files(house.suite)
+    assert sorted(written) == sorted(wanted)
     assert tables.write(house.suite) == []
     for path in written:
         before = path.read_bytes()
         path.write_bytes(before.replace(b"18", b"81") if b"18" in before else b"stale")
-        with pytest.raises(UserError, match=rf"^{path.relative_to(house.suite.root)}: stale"):
-            tables.check(house.suite)
+        assert tables.stale(wanted) == [path]
         path.write_bytes(before)
     (house.suite.root / "docs" / "recipes.md").unlink()
     with pytest.raises(UserError, match=r"docs/recipes\.md"):
@@ -296,13 +361,67 @@ def test_every_generated_file_can_go_stale(house):
 def test_a_new_record_makes_the_tables_stale_and_a_new_rate_the_recipes_page(house):
     tables.write(house.suite)
     house.run("dsd", 0, 29.0)
-    with pytest.raises(UserError, match=r"paper_versus_ours\.md, .*phases\.csv: stale"):
+    with pytest.raises(UserError, match=r"paper_versus_ours\.md, .*phases\.csv, .*: stale"):
         tables.check(house.suite)
     tables.write(house.suite)
     path = house.suite.recipes["images-own"]
     path.write_text(path.read_text().replace("lr: 0.01", "lr: 0.02"))
     with pytest.raises(UserError, match=r"^docs/recipes\.md: stale"):
         tables.check(house.suite)
+
+
+def test_every_page_has_its_markdown_csv_and_latex(house):
+    three_arms(house)
+    house.run("dsd", 0, 29.0, scale="short")
+    folder = house.suite.root / "results" / "tables"
+    written = {path.name: text for path, text in tables.files(house.suite).items()}
+    names = {path.stem for path in tables.files(house.suite) if path.parent == folder}
+    assert {*(f"table{n}" for n in range(1, 10)), "appendix", "model_zoo"} <= names
+    for name in names - {"table5"}:  # which nobody ran
+        markdown, latex = written[f"{name}.md"], written[f"{name}.tex"]
+        assert markdown.startswith("<!-- written by `dsd tables`; do not edit -->\n# ")
+        assert latex.startswith(
+            "% written by `dsd tables`; do not edit; needs \\usepackage{booktabs"
+        )
+        assert len(written[f"{name}.csv"].splitlines()) > 1
+        tables_in = markdown.count("\n| --- |")
+        assert tables_in == latex.count(r"\begin{table}") == latex.count(r"\end{table}") > 0
+        cells = sum(line.count(" | ") for line in markdown.splitlines() if line.startswith("| "))
+        rule = sum(line.count(" | ") for line in markdown.splitlines() if line.startswith("| ---"))
+        body = [line for line in latex.splitlines() if line.endswith(r" \\")]
+        assert sum(line.count(" & ") for line in body) == cells - rule
+    assert written["table4.md"].count("\n| --- |") == 2
+    assert r"30.33 $\pm$ 0.76 (n 3)" in written["paper_versus_ours.tex"]
+    assert written["table4.tex"].count(r"$\dagger$: not verified in a copy of the paper.\par") == 2
+
+
+def test_the_readme_has_a_line_for_each_other_condition_and_test_set(house):
+    readme = house.suite.root / "README.md"
+    readme.write_text(f"{tables.BEGIN}\n{tables.END}\n")
+    three_arms(house, scale="short", notes=["CIFAR-10, JPEG q75"])
+    house.run("llr", 0, 30.0, scale="short", notes=["CIFAR-10, JPEG q75"])
+    house.run("dsd", 0, 27.0, recipe="images-resnet20", scale="mini")
+    house.run("dsd", 0, 20.0, recipe="images-own", metric="wer_pct", tests=("clean", "other"))
+    house.run("dsd", 0, 28.0, overrides=("phases.sparse.lr=0.02",))
+    main, others = tables.files(house.suite)[readme].split("**Under other conditions**")
+    assert cells(main, "ResNet-18")[5:] == ["not run"] * 5 + ["-", "-"]
+    header = cells(others, "")
+    assert header[6:11] == ["baseline", "dsd", "finetune", "llr", "random"]
+    assert cells(others, "ResNet-18")[1:] == [
+        *("images", "short", "test", "top-1 error (%)", "1 to 3"),
+        *("31.00 ± 1.00", "29.25 ± 0.35", "30.33 ± 0.76", "30.00", "not run"),
+        *("+1.25 ± 0.35 (+4.1 %, n 2)", "+0.75 ± 0.35 (+2.5 %, n 2)"),
+        "CIFAR-10, JPEG q75",
+    ]
+    clean, other = [line for line in others.splitlines() if line.startswith("| Our own |")]
+    assert "| images | full | clean | WER (%) | 1 | not run | 20.00 |" in clean
+    assert "| images | full | other | WER (%) | 1 | not run | 21.00 |" in other
+    assert clean.endswith("| the paper has no such row |")
+    assert "| images | mini | test | top-1 error (%) | 1 | not run | 27.00 |" in others
+    assert "| scale mini |" in others  # nothing else keeps it apart
+    assert "phases.sparse.lr" not in others  # sweeps are left to results/tables/
+    assert "[results/tables/other_conditions.md](results/tables/other_conditions.md)" in others
+    assert "\n- " not in others  # their notes are there
 
 
 def test_only_the_text_between_the_readmes_markers_changes(house):
@@ -315,8 +434,7 @@ def test_only_the_text_between_the_readmes_markers_changes(house):
     assert text.startswith(f"# before\n{tables.BEGIN}\n**Under the paper's conditions**")
     assert text.endswith(f"{tables.END}\nafter\n")
     assert "old" not in text
-    assert "scale short" in text
-    assert "changed: phases.sparse.lr=0.02" not in text  # sweeps are left to results/tables/
+    assert "| short |" in text
     readme.write_text(f"{tables.BEGIN}\n")
     with pytest.raises(UserError, match=r"README\.md: has .* but no"):
         tables.check(house.suite)
@@ -373,6 +491,8 @@ def test_the_command_prints_writes_and_checks(house, monkeypatch):
     assert not (house.suite.root / "docs").exists()
     shown = invoke("tables")
     assert "29.00 (n 1)" in shown.stdout
+    assert "Table 1: overview" in shown.stdout
+    assert "Table 4: ResNet-50 on ImageNet" in shown.stdout
     assert "wrote docs/recipes.md" in shown.stdout
     assert invoke("tables", "--check").exit_code == 0
     assert "wrote" not in invoke("tables", "--records", str(house.runs)).stdout
@@ -390,6 +510,7 @@ def test_a_scale_shows_its_own_runs_and_not_the_papers_figures(house, monkeypatc
     assert "28.00" in text
     assert "29.00" not in text
     assert "29.17" not in text
+    assert "Table 1" not in text
 
 
 def test_stale_tables_fail_with_exit_code_2_and_no_plotting_library_is_imported(house, dsd):

@@ -253,7 +253,7 @@ def test_the_answers_as_done_by_hand(house, speech):
 def test_more_errors_than_the_baseline_are_no_win(house, speech):
     for seed in (0, 1):
         speech("baseline", seed, 30.0, 30.0, recipe=AN4)
-        speech("dsd", seed, 31.0, recipe=AN4)
+        speech("dsd", seed, 31.0 + seed / 20, recipe=AN4)
     text = page(house)[1][2]
     assert "- test: dsd falls behind the baseline in WER and CER. " in text
     assert "- test: no seed has both dsd and the matched fine-tuning: nothing to compare.\n" in text
@@ -273,11 +273,11 @@ def test_a_sweep_is_compared_with_the_arms_that_have_no_mask(house, speech):
     speech("random", 0, 34.0, 59.0, 58.0, 57.0, 56.0, recipe=AN4)
     for seed in range(3):
         change = ["phases.sparse1.sparsity=0.7"]
-        speech("dsd", seed, 27.0 + seed, recipe=AN4, overrides=change)
+        speech("dsd", seed, 27.0 + 1.1 * seed, recipe=AN4, overrides=change)
     _, (_, usual, _), (_, rows, text) = page(house)
     assert usual["dsd, re-dense2"][4] == "28.50 ± 0.50"
     assert rows["dsd, sparse1"][0] == "70"
-    assert rows["dsd, re-dense2"][4] == "28.00 ± 1.00"
+    assert rows["dsd, re-dense2"][4] == "28.10 ± 1.10"
     assert rows["baseline, dense_on"][4] == "31.00 ± 1.00"
     assert "random, sparse1" in usual
     assert "random, sparse1" not in rows  # its mask is of the usual sparsity

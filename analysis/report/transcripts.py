@@ -1,0 +1,76 @@
+"""What the arms hear in a few test utterances, word by word, with the errors marked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import jiwer
+
+from analysis.records import Run
+from dsd.record import read_examples
+
+SHOWN = 12  # utterances
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, or none: `kind` is "right", "wrong", "extra" or "missing"."""
+
+    kind: str
+    heard: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An utterance: its place in the test set, its reference, and {arm: words}."""
+
+    place: int
+    reference: str
+    arms: dict[str, list[Word]]
+
+
+def heard(runs: Sequence[Run], split: str) -> list[Heard]:
+    """Returns every k-th utterance of a test set, as the arms of one seed hear it.
+
+    Returns [] where the records hold no texts.
+    """
+    hypotheses, references = {}, []
+    for run in runs:
+        where = "/".join(phase.folder for phase in run.record.phases) + f"/{split}"
+        examples = read_examples(run.path)
+        if f"{where}/hypothesis" in examples:
+            hypotheses[run.record.arm] = [str(text) for text in examples[f"{where}/hypothesis"]]
+            references = [str(text) for text in examples[f"{where}/reference"]]
+    step = max(1, len(references) // SHOWN)
+    places = range(0, len(references), step)[:SHOWN]
+    return [
+        Heard(
+            place,
+            references[place],
+            {arm: words(references[place], texts[place]) for arm, texts in hypotheses.items()},
+        )
+        for place in places
+    ]
+
+
+def words(reference: str, hypothesis: str) -> list[Word]:
+    """Returns the hypothesis' words beside those of the reference, aligned with fewest errors."""
+    said, understood = reference.split(), hypothesis.split()
+    if not said:  # jiwer refuses it
+        return [Word("extra", word, "") for word in understood]
+    (chunks,) = jiwer.process_words(reference, hypothesis).alignments
+    return [word for chunk in chunks for word in _chunk(chunk, said, understood)]
+
+
+def _chunk(
+    chunk: jiwer.AlignmentChunk, said: Sequence[str], understood: Sequence[str]
+) -> Iterator[Word]:
+    old = said[chunk.ref_start_idx : chunk.ref_end_idx]
+    new = understood[chunk.hyp_start_idx : chunk.hyp_end_idx]
+    if chunk.type == "delete":
+        yield from (Word("missing", "", word) for word in old)
+    elif chunk.type == "insert":
+        yield from (Word("extra", word, "") for word in new)
+    else:
+        kind = "right" if chunk.type == "equal" else "wrong"
+        yield from (Word(kind, *pair) for pair in zip(new, old, strict=True))

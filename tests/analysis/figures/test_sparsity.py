@@ -1,0 +1,130 @@
+"""The sweep over sparsities: what it puts together, and at which sparsity each figure stands."""
+
+import re
+
+import pytest
+
+from analysis.figures import sparsity
+from analysis.figures.plots import BLUE, VERMILION
+from analysis.figures.sparsity import Point, baseline, points, sweeps, swept
+from analysis.records import Spread, groups, read_all
+from dsd.errors import UserError
+
+HALF, MOST = ("phases.sparse.sparsity=0.5",), ("phases.sparse.sparsity=0.9",)
+
+
+@pytest.fixture
+def runs(house):
+    """The usual runs at 0.3, a sweep of 0.5 and 0.9, and what is no part of it."""
+    for seed in (0, 1):
+        house.run("baseline", seed, 40.0 + seed)
+        house.run("dsd", seed, 40.0, 42.0 + seed, 38.0 + seed)
+    house.run("finetune", 0, 40.0, 39.0, 37.0)
+    house.run("dsd", 0, 40.0, 45.0, 36.0, overrides=HALF)
+    house.run("dsd", 0, 40.0, 60.0, 50.0, overrides=MOST)
+    house.run("dsd", 0, 40.0, 60.0, 50.0, overrides=("phases.sparse.lr=0.5",))
+    house.run("dsd", 0, 40.0, 60.0, 50.0, scale="short")
+    elsewhere = ("phases.sparse.sparsity=0.7",)
+    house.run("dsd", 0, 40.0, 60.0, 50.0, overrides=elsewhere, fingerprint="2")
+    return house.runs
+
+
+def sweep(runs):
+    (found,) = sweeps(groups(read_all(runs)))
+    return found
+
+
+def test_a_sweep_differs_in_its_sparsity_alone(runs):
+    found = sweep(runs)
+    assert [group.first.overrides for group in found] == [[], list(HALF), list(MOST)]
+    assert swept(found) == 1
+
+
+def test_points_go_from_the_matched_fine_tuning_to_the_most_zeros_over_the_same_seeds(runs, house):
+    def both(at, sparse, final):
+        return Point(at, Spread(sparse, None, 1), Spread(final, None, 1))
+
+    assert points(sweep(runs), "test") == [
+        both(0.0, 39.0, 37.0),
+        both(0.3, 42.0, 38.0),  # seed 1 has no other sparsity
+        both(0.5, 45.0, 36.0),
+        both(0.9, 60.0, 50.0),
+    ]
+    assert baseline(sweep(runs), "test") == Spread(40.0, None, 1)
+    house.run("dsd", 1, 41.0, 47.0, 39.0, overrides=HALF)
+    house.run("dsd", 1, 41.0, 62.0, 50.0, overrides=MOST)
+    sd = 0.5**0.5
+    found = points(sweep(runs), "test")
+    assert found[0] == both(0.0, 39.0, 37.0)
+    assert found[1] == Point(
+        0.3, Spread(42.5, pytest.approx(sd), 2), Spread(38.5, pytest.approx(sd), 2)
+    )
+    assert found[2].sparse == Spread(46.0, pytest.approx(2 * sd), 2)
+    assert baseline(sweep(runs), "test") == Spread(40.5, pytest.approx(sd), 2)
+
+
+def test_runs_that_share_no_seed_are_all_drawn(house):
+    house.run("dsd", 0, 42.0, 38.0)
+    house.run("dsd", 1, 42.0, 36.0, overrides=HALF)
+    house.run("finetune", 7, 42.0, 36.0)
+    assert [point.final.mean for point in points(sweep(house.runs), "test")] == [38.0, 36.0]
+
+
+def test_controls_that_were_not_run_are_left_out(house):
+    house.run("dsd", 0, 38.0)
+    house.run("dsd", 0, 36.0, overrides=HALF)
+    found = sweep(house.runs)
+    assert [point.sparsity for point in points(found, "test")] == [0.3, 0.5]
+    assert baseline(found, "test") is None
+    assert sparsity.picture(found).axes[0].get_xlabel() == "sparsity of the sparse phase"
+
+
+def test_the_picture_draws_both_phases_and_the_baseline(runs):
+    figure = sparsity.picture(sweep(runs))
+    (axes,) = figure.axes
+    drawn = {c.lines[0].get_color(): c.lines[0].get_xydata() for c in axes.containers}
+    assert drawn[VERMILION][:, 1].tolist() == [39.0, 42.0, 45.0, 60.0]
+    assert drawn[BLUE][:, 1].tolist() == [37.0, 38.0, 36.0, 50.0]
+    assert drawn[BLUE][:, 0] == pytest.approx([0, 0.3, 0.5, 0.9], abs=0.01)
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in dashed] == [40.0]
+    assert [text.get_text() for text in axes.texts] == ["n 1"] * 4
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.3", "0.5", "0.9"]
+    (legend,) = figure.legends
+    told = [text.get_text() for text in legend.get_texts()]
+    assert told == ["after sparse", "after re-dense", "baseline (n 1)"]
+
+
+def test_one_sparsity_that_ruins_the_network_does_not_flatten_the_others(house, runs):
+    assert sparsity.picture(sweep(runs)).axes[0].get_yscale() == "linear"
+    house.run("dsd", 0, 40.0, 9.0, 8.0)
+    (axes,) = sparsity.picture(sweep(runs)).axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "top-1 error (%), log scale"
+
+
+def test_two_test_sets_have_a_panel_each(captions, house):
+    captions("dsd", 0, 50.0, 45.0, 52.0)
+    captions("dsd", 0, 50.0, 46.0, 53.0, overrides=HALF)
+    figure = sparsity.picture(sweep(house.runs))
+    assert [axes.get_title() for axes in figure.axes] == ["beam 1", "beam 20"]
+    means = figure.axes[1].containers[1].lines[0].get_ydata().tolist()
+    assert means == [23.0, 24.0]
+
+
+def test_files_are_the_same_bytes_each_time(runs, tmp_path):
+    paths = sorted(runs.glob("*seed*.json"))
+    paths = [path for path in paths if not re.search(r"\.short|lr=|=0\.7", path.name)]
+    first = sparsity.draw(paths, tmp_path / "one")
+    again = sparsity.draw(paths[::-1], tmp_path / "two")
+    names = ["images-resnet18.sparsity.png", "images-resnet18.sparsity.svg"]
+    assert [path.name for path in first] == names
+    for one, two in zip(first, again, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_is_no_sweep_is_refused(house, tmp_path):
+    paths = [house.run("dsd", 0, 38.0), house.run("dsd", 0, 38.0, scale="short")]
+    fault = r"resnet18\.dsd\.seed0\.json and .*short\.dsd\.seed0\.json: not one sweep"
+    with pytest.raises(UserError, match=fault):
+        sparsity.draw(paths, tmp_path)

@@ -1,0 +1,42 @@
+"""Pictures inside the page: ids of their own, the page's colours, nothing to fetch."""
+
+import re
+
+from matplotlib.figure import Figure
+
+from analysis.report.inline import svg
+
+
+def drawn(prefix: str, label: str = "a label") -> str:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 2], [3, 4], color="#555555", label="<b>&")
+    axes.plot([1, 2], [4, 3], color="#0072B2")
+    axes.legend()
+    return svg(figure, prefix, label)
+
+
+def test_ids_are_the_pictures_own_and_links_lead_to_them():
+    one, other = drawn("one"), drawn("other")
+    ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other)]
+    assert not ids[0] & ids[1]
+    used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', one)
+    assert used
+    assert {first or second for first, second in used} <= ids[0]
+
+
+def test_greys_follow_the_page_and_colours_stay():
+    text = drawn("one")
+    assert "#555555" not in text
+    assert "var(--soft)" in text
+    assert "#0072b2" in text
+    assert "#ffffff" not in text
+
+
+def test_it_is_named_and_whole_in_itself():
+    text = drawn("one", 'said "so" & <so>')
+    assert text.startswith('<svg role="img" aria-label="said &quot;so&quot; &amp; &lt;so&gt;"')
+    assert text.endswith("</svg>")
+    assert "&lt;b&gt;&amp;" in text
+    assert not re.findall(r'(?:href|src)="(?!#)', text)
+    assert drawn("one") == drawn("one")
