@@ -13,7 +13,7 @@ RUNS := $(shell awk '\
   $(RECIPES) /dev/null)
 arm = $(lastword $(subst -, ,$@))
 
-.PHONY: help setup demo test test-slow lint tables figures histograms curves bench lock clean $(RUNS)
+.PHONY: help setup demo test test-slow lint tables figures histograms curves report bench lock clean $(RUNS)
 
 help:  ## list the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,7 @@ demo: setup  ## the main job on miniature data: every arm of ResNet-18, NeuralTa
 	$(BIN)/dsd run wsj-deepspeech --scale mini --arm all
 	$(BIN)/dsd tables --scale mini
 	$(BIN)/dsd gallery runs/records/flickr8k-neuraltalk.mini.*.seed0.json
+	$(BIN)/dsd report --scale mini
 
 test: lint  ## linter, type checker and tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
@@ -65,6 +66,9 @@ histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished 
 
 curves: setup  ## learning curves: RUN="records of one recipe and seed"
 	$(BIN)/dsd curves $(RUN) $(ARGS)
+
+report: setup  ## results/report.html: verdicts, tables, figures, transcripts in one file
+	$(BIN)/dsd report $(ARGS)
 
 bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
 	$(BIN)/python -m benchmarks

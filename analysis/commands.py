@@ -21,7 +21,7 @@ Out = Annotated[
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the `dsd` command."""
-    for command in (tables, figures, histograms, curves, budgets, sparsity, gallery):
+    for command in (tables, figures, histograms, curves, budgets, sparsity, gallery, report):
         app.command()(command)
 
 
@@ -187,6 +187,33 @@ def gallery(
     name = f"{label(record.recipe, record.scale, tuple(record.overrides))}.seed{record.seed}"
     out = out or suite.root / "runs" / "figures" / f"{name}.gallery.html"
     _report([draw(records, root, out, images, beam)])
+
+
+def report(
+    scale: Annotated[
+        str | None, typer.Option(help="One scale alone (mini: of runs/records/).")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Another folder of records (default: results/runs/).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page (default: results/report.html, or runs/report.html)."),
+    ] = None,
+) -> None:
+    """Writes one HTML file that holds all there is to say of the records; it asks for nothing.
+
+    Where FLICKR8K points at the photographs they are shown, and the page stays out of results/.
+
+    Example: `dsd report --scale mini`
+    """
+    from analysis.report.write import write
+
+    suite = the_suite()
+    if records and not records.is_dir():
+        raise UserError(f"--records {records}: no such folder")
+    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
+    _report([write(suite, records or folder, scale, out)])
 
 
 def _figures(out: Path | None, record: Path) -> Path:

@@ -11,7 +11,7 @@ from analysis.grid import metric_name, split_name
 from analysis.records import Group
 from analysis.significance import Comparison
 
-OVER = {"baseline": "over the baseline (fewer epochs)", "finetune": "over the matched fine-tuning"}
+OVER = {"baseline": "over the baseline", "finetune": "over the matched fine-tuning"}
 ROW = 0.42  # inches
 
 
@@ -19,7 +19,7 @@ def picture(comparisons: Iterable[Comparison]) -> Figure | None:
     """Returns a row for each group and test set; None where dsd has nothing to be compared with.
 
     Gains are in percent of the other arm's mean; intervals are 95 %, by Student's t over the
-    seeds; a hollow marker has none.
+    seeds; a hollow marker has none (one seed, or equal differences).
     """
     rows: dict[str, dict[str, Comparison]] = {}
     for one in comparisons:

@@ -48,9 +48,12 @@ function panel(stage, layer) {
       width: step + 0.05, height: (high - low) * scale, class: kind,
     }));
   };
-  stage.counts.forEach((count, i) => bar(i, 0, count, "bars"));
-  const middle = (bins - 1) / 2;
-  bar(middle, stage.counts[middle], stage.counts[middle] + stage.zeros, "zeros");
+  const middle = (bins - 1) / 2; // the exact zeros stand beneath, where a cut leaves them in sight
+  stage.counts.forEach((count, i) => {
+    const zeros = i === middle ? stage.zeros : 0;
+    bar(i, 0, zeros, "zeros");
+    bar(i, zeros, zeros + count, "bars");
+  });
   const floor = height - bottom;
   picture.append(element("path", { class: "axis", fill: "none", d: `M${left} ${top}V${floor}H${width}` }));
   const centre = left + (width - left) / 2;

@@ -37,7 +37,7 @@ def histograms(run: Run) -> Histograms | None:
         choose_layer(record, None),
         count,
         f"Arm {record.arm}, seed {record.seed}. Weight value across, weights per bin upwards; the "
-        "same axes in all stages; the exact zeros stand on the middle bin in another colour, and "
+        "same axes in all stages; the exact zeros stand in another colour beneath the rest, and "
         "what exceeds the axis is cut off.",
         {name: [_shown(run, name, number) for number in range(1, count + 1)] for name in names},
     )

@@ -16,9 +16,11 @@ from analysis.tables import (
     image_tables,
     paper_table,
     recipes_page,
+    significance_table,
     speech_tables,
     table1,
     table5,
+    weights_table,
 )
 from dsd.errors import UserError
 from dsd.suite import Suite
@@ -147,6 +149,22 @@ def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
             [],
             [conditions.phases_grid(group) for group in found],
             chain.from_iterable(map(conditions.phases_rows, found)),
+        ),
+        Page(
+            "significance",
+            "Does DSD beat the other arms?",
+            [],
+            significance_table.grids(found),
+            significance_table.csv_rows(found),
+            [],
+        ),
+        Page(
+            "weights",
+            "What became of the weights",
+            [],
+            weights_table.grids(found),
+            weights_table.csv_rows(found),
+            [],
         ),
     ]
 
