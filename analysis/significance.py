@@ -108,8 +108,10 @@ def sentence(found: Comparison) -> str:
             told += f"95 % CI [{low:+z.2f}, {high:+z.2f}]" if found.interval else "at every seed"
     ours, theirs = found.epochs
     spent = f" ({ours:g} epochs against {theirs:g})" if ours != theirs else ""
-    where = f"{split_name(found.split)}: " if len(found.group.splits) > 1 else ""
-    return f"{where}{told}, n = {n}{spent}."
+    if len(found.group.splits) > 1:
+        told = told if told.startswith("DSD") else told[0].lower() + told[1:]
+        told = f"{split_name(found.split).capitalize()}: {told}"
+    return f"{told}, n = {n}{spent}."
 
 
 def paired_interval(found: Spread) -> Interval | None:

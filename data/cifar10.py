@@ -22,7 +22,7 @@ from dsd.errors import UserError
 LAYOUT = """\
 <folder>/cifar-10-batches-py/{data_batch_1..5, test_batch}    the official Python batches, or
 <folder>/{train,test}/<class>/*.{png,jpg}                     airplane automobile bird ... truck"""
-SOURCE = "https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009; free for research)"
+SOURCE = "https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky 2009)"
 DOWNLOADS = (
     Download(
         url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",

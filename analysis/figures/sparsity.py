@@ -4,7 +4,7 @@ Sparsity 0 is the matched fine-tuning: the same phases and rates without a mask.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,6 +53,18 @@ def sweeps(found: Iterable[Group]) -> list[list[Group]]:
         if "dsd" in group.arms:
             together.setdefault(_but_for_sparsity(group), []).append(group)
     return [sweep for sweep in together.values() if len(sweep) > 1]
+
+
+def with_sweeps(found: Sequence[Group]) -> Iterator[tuple[Group, list[Group]]]:
+    """Yields each group with those that differ from it in sparsity alone, which are not repeated.
+
+    Of a sweep the group without changed settings is yielded; all its groups where there is none.
+    """
+    together = sweeps(found)
+    for group in found:
+        others = [g for sweep in together if group in sweep for g in sweep if g is not group]
+        if not (group.first.overrides and any(not g.first.overrides for g in others)):
+            yield group, others
 
 
 def swept(sweep: Sequence[Group]) -> int:

@@ -55,12 +55,9 @@ def figures(suite: Suite) -> Iterator[tuple[str, Figure]]:
 def _figures(suite: Suite) -> Iterator[tuple[str, Figure]]:
     found = groups(read_all(suite.root / "results" / "runs"))
     found = [group for group in found if group.first.scale != "mini"]
-    sweeps = sparsity.sweeps(found)
-    elsewhere = [group for sweep in sweeps for group in sweep if group.first.overrides]
-    for group in found:
-        if not any(group is other for other in elsewhere):  # it has its place in the sweep
-            yield from _of_group(group)
-    for sweep in sweeps:
+    for group, _ in sparsity.with_sweeps(found):
+        yield from _of_group(group)
+    for sweep in sparsity.sweeps(found):
         yield sparsity.file(sweep), sparsity.picture(sweep)
 
 

@@ -30,6 +30,8 @@ def svg(figure: Figure, prefix: str, label: str) -> Markup:
     text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.S)
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     text = re.sub("|".join(THEMED), lambda found: THEMED[found[0]], text)
+    text = re.sub(r"(?<=\d\.\d\d)\d+", "", text)  # a hundredth of a point cannot be seen
+    text = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-0 [^\"]*\"", "", text)
     size = re.search(r'viewBox="0 0 ([\d.]+)', text)
     width = round(float(size[1]) * 4 / 3) if size else 0  # points to pixels
     described = f'<svg role="img" aria-label="{escape(label)}" style="max-width: {width}px" '

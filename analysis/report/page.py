@@ -6,18 +6,18 @@ browser load nothing else. Text from records is escaped.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from analysis.figures import forest, plots, sparsity
-from analysis.records import Group, Run, groups
+from analysis.records import Run, groups
 from analysis.report.inline import svg
 from analysis.report.sections import Picture, Section, anchor, captioned, section, short
 from analysis.significance import Comparison
-from analysis.tables import paper_table
+from analysis.tables import paper_table, significance_table, weights_table
 from analysis.tables.files import LEGEND
 from dsd.suite import Suite
 
@@ -51,7 +51,7 @@ def build(
     found = groups(runs)
     beside = [group for group in found if not group.reasons_apart(suite)]
     with plots.style():
-        sections = [section(suite, group, sweep) for group, sweep in _with_sweeps(found)]
+        sections = [section(suite, group, sweep) for group, sweep in sparsity.with_sweeps(found)]
         comparisons = [one for section in sections for one in section.comparisons]
         picture = _forest(comparisons)
     for captions, root in galleries:
@@ -67,7 +67,7 @@ def build(
         forest=picture,
         paper=paper_table.grid("Under the paper's conditions", paper_table.lines(suite, beside)),
         sections=sections,
-        legend=LEGEND,
+        legend=(*LEGEND, *significance_table.NOTES, *weights_table.NOTES),
         footer=FOOTER,
         script=Markup(script),
         style=Markup(style),
@@ -88,15 +88,6 @@ def summary(comparisons: Sequence[Comparison]) -> list[str]:
                 f"{count('one seed')} have one seed and no verdict."
             )
     return told
-
-
-def _with_sweeps(found: Sequence[Group]) -> Iterator[tuple[Group, list[Group]]]:
-    """Yields each group, and the groups that differ from it in their sparsity alone."""
-    sweeps = sparsity.sweeps(found)
-    for group in found:
-        others = [g for sweep in sweeps if group in sweep for g in sweep if g is not group]
-        if not (others and group.first.overrides):
-            yield group, others
 
 
 def _forest(comparisons: Sequence[Comparison]) -> Picture | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis import paper_files
 from analysis.grid import Grid, csv_text
 from analysis.records import Group, groups, read_all
 from analysis.tables import (
@@ -97,7 +98,7 @@ def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
 
     Raises UserError that names the file when one of the paper's tables is missing or damaged.
     """
-    paper_table.check(suite.root / "results" / "paper")
+    paper_files.check(suite.root / "results" / "paper")
     beside, apart = _sort_out(suite, found)
     lines, zoo = list(paper_table.lines(suite, beside)), list(table1.zoo(suite, beside))
     captions = table5.captioning(found)
@@ -156,7 +157,7 @@ def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
             [],
             significance_table.grids(found),
             significance_table.csv_rows(found),
-            [],
+            significance_table.NOTES,
         ),
         Page(
             "weights",
@@ -164,7 +165,7 @@ def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
             [],
             weights_table.grids(found),
             weights_table.csv_rows(found),
-            [],
+            weights_table.NOTES,
         ),
     ]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from analysis import paper
 from analysis.grid import Grid, cells, mean_sd, metric_name
+from analysis.paper_files import PLAN
 from analysis.records import Gain, Group, spread
 from analysis.steps import steps
 from analysis.tables.conditions import beneath, condition
-from analysis.tables.paper_table import PLAN, at, by_metric, figure
+from analysis.tables.paper_table import at, by_metric, figure
 from analysis.tables.table1 import FIGURES, misprints
 from dsd.errors import UserError
 from dsd.suite import Suite

@@ -24,7 +24,7 @@ HEADER = (
     "effect size",
     "epochs",
 )
-NOTES = (
+NOTES = (  # beneath the tables
     "n: seeds that both arms have. Gain: positive is better; mean and sample standard deviation of "
     "the differences between runs of the same seed, which share their dense phase. Relative: in "
     "percent of the other arm's mean.",
@@ -82,7 +82,7 @@ def _compared(groups: Iterable[Group]) -> list[Group]:
 
 
 def _grid(group: Group, found: list[Comparison]) -> Grid:
-    notes = (*map(sentence, found), *borrowed(group), *NOTES)
+    notes = (*map(sentence, found), *borrowed(group))
     name = f"{title(group)}: dsd's gain in {metric_name(group.first.metric)}"
     return Grid(name, HEADER, [_row(one) for one in found], notes)
 

@@ -33,7 +33,6 @@ PATHS = {  # row of the paper's tables -> the phases that lead to it
 GAINS = {"improve_abs": "improvement", "improve_rel_pct": "improvement (%)"}
 WSJ = [test.replace("wsj", "WSJ'") for test in paper.TESTS.values()]
 PLAN = ("", "sparsity (%)", "epochs", "rate")
-CONDITION = ("recipe", "scale", "changed", "corpus", "notes")
 GREEDY = (
     "Decoding: the likeliest symbol of each frame, no language model. WER and CER: errors in "
     "percent of the reference's words and characters, over the whole test set."
@@ -149,7 +148,7 @@ def _csv_row(
     gain = None if path == PATHS["dense_2"] else paired(dsd, found)
     low, high = (gain and paired_interval(gain)) or (None, None)
     return {
-        **(condition(group) if group else dict.fromkeys(CONDITION)),
+        **condition(group),
         "row": {path: row for row, path in PATHS.items()}.get(path, ""),
         "path": path,
         "arm": step and step.arm,

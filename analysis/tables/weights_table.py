@@ -14,7 +14,7 @@ from analysis.tables.conditions import condition, title
 from dsd.record import PhaseRecord, Record
 
 MEASURED = {"dense": "before pruning", "sparse": "sparse-trained", "redense": "re-dense"}
-NOTES = (
+NOTES = (  # beneath the tables
     "Mean over n seeds. Shares are of all weights of the pruned layers together; returned: of the "
     "pruned weights, those that are not zero after re-densing; old sign: of the returned, those "
     "with the sign they had before pruning.",
@@ -109,7 +109,7 @@ def _grid(group: Group) -> Grid:
             means = [_written(name, fmean(one[name] for one in figures)) for name in names]
             rows.append((arm, str(number), str(len(figures)), *means))
     header = ("arm", "round", "n", *names)
-    return Grid(f"{title(group)}: weights", header, rows, NOTES)
+    return Grid(f"{title(group)}: weights", header, rows)
 
 
 def _written(name: str, value: float) -> str:

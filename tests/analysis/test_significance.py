@@ -230,10 +230,10 @@ def test_captions_gain_where_bleu_rises_and_name_the_beam(house, captions):
     (found,) = groups(read_all(house.runs))
     first, second = map(sentence, comparisons(found))
     assert first == (
-        "beam 1: DSD beats the baseline by 2.50 points of BLEU-4, 95 % CI [1.26, 3.74], n = 3 "
+        "Beam 1: DSD beats the baseline by 2.50 points of BLEU-4, 95 % CI [1.26, 3.74], n = 3 "
         "(5.25 epochs against 3)."
     )
-    assert second.startswith("beam 20: DSD beats the baseline by 2.50 ")
+    assert second.startswith("Beam 20: DSD beats the baseline by 2.50 ")
     assert comparisons(found)[0].bootstrap == (2.0, 3.0)
 
 

@@ -93,7 +93,7 @@ def test_a_task_counts_what_it_scores(name, miniatures):
 
 
 def test_weights_of_other_pixels_are_refused(miniatures):
-    task = mini_task("imagenette-squeezenet", miniatures)
+    task = mini_task("imagenet-squeezenet", miniatures)
     with pytest.raises(UserError, match=r"add task\.preprocessing=torchvision"):
         task.model("torchvision:IMAGENET1K_V1")
     task = mini_task("imagenet-resnet18", miniatures)

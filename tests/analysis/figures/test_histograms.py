@@ -24,20 +24,11 @@ from analysis.weights import STAGES
 from dsd.cli import app
 from dsd.errors import UserError
 from dsd.record import read
+from tests.analysis.made_up import histogram as layer
 
 DENSE = [0, 1, 4, 9, 4, 1, 0]
 SPARSE = [0, 1, 5, 0, 4, 1, 0]
 REDENSE = [0, 1, 5, 8, 4, 1, 0]
-
-
-def layer(counts, zeros=0, below=0, above=0):
-    return {
-        "half_width": 0.7,
-        "counts": counts,
-        "below": below,
-        "above": above,
-        "zeros": zeros,
-    }
 
 
 def seen(**named):

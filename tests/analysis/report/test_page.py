@@ -13,12 +13,9 @@ from analysis.records import groups, read_all
 from analysis.report.page import build, summary
 from analysis.report.sections import section
 from analysis.significance import comparisons
+from tests.analysis.made_up import histogram
 
 EVIL = '<script>alert("1")</script><img src=http://a.test/ onerror=alert(2)>&\'"'
-
-
-def histogram(counts, zeros=0):
-    return {"half_width": 0.7, "counts": counts, "below": 0, "above": 0, "zeros": zeros}
 
 
 def stages(layer: str = "a.weight"):

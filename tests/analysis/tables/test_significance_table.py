@@ -6,6 +6,7 @@ import pytest
 from analysis.grid import csv_text
 from analysis.records import groups, read_all
 from analysis.significance import comparisons, sentence
+from analysis.tables.files import pages
 from analysis.tables.significance_table import HEADER, NOTES, csv_rows, grids
 
 
@@ -31,7 +32,9 @@ def test_a_row_a_comparison_and_its_sentence_first(house):
     )
     assert finetune[1:6] == ("finetune", "3", "+0.00 ± 1.00", "+0.0 %", "-2.48 to +2.48")
     told = tuple(map(sentence, comparisons(found[0])))
-    assert grid.notes == (*told, *NOTES)
+    assert grid.notes == told
+    (page,) = (page for page in pages(house.suite, found) if page.name == "significance")
+    assert page.legend == NOTES
     assert told[0].startswith("DSD beats the baseline by 2.50 points")
     assert "number of comparisons is not corrected for" in NOTES[-1]
     assert "not the training's randomness" in " ".join(NOTES)

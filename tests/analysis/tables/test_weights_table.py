@@ -1,5 +1,7 @@
 """Weight statistics: from the records' histograms, sign changes and returned weights."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,17 +12,11 @@ from analysis.records import groups, read_all
 from analysis.tables import weights_table
 from analysis.tables.weights_table import Layer, csv_rows, grids, layers
 from dsd.record import read
-from dsd.weights import half_width, histogram
+from dsd.weights import half_width
+from dsd.weights import histogram as counted
+from tests.analysis.made_up import histogram
 
-
-def stage(counts, below=0, above=0, zeros=0):
-    return {
-        "half_width": 1.0,
-        "counts": counts,
-        "below": below,
-        "above": above,
-        "zeros": zeros,
-    }
+stage = partial(histogram, half_width=1.0)
 
 
 def ends(**layers):
@@ -170,7 +166,7 @@ def test_the_mean_magnitude_is_true_to_half_a_bin(size, seed, zeros):
     weight = torch.from_numpy(np.random.default_rng(seed).normal(size=size).astype(np.float32))
     width = half_width(weight)
     weight[: int(zeros * size)] = 0
-    found, count = weights_table._magnitude(histogram(weight, width))
+    found, count = weights_table._magnitude(counted(weight, width))
     inside = weight[(weight != 0) & (weight.abs() <= width)]
     assert count == int(weight.count_nonzero())
     if count and len(inside) == count:
