@@ -93,8 +93,8 @@ def summary(comparisons: Sequence[Comparison]) -> list[str]:
 def _forest(comparisons: Sequence[Comparison]) -> Picture | None:
     figure = forest.picture(comparisons)
     title = (
-        "DSD's gain in percent of the other arm's figure: mean and 95 % interval over seeds. Hollow: "
-        "no interval, for want of seeds or of spread. An arrow: beyond the axis."
+        "DSD's gain in percent of the other arm's figure: mean and 95 % interval over seeds. "
+        "Hollow: no interval, for want of seeds or of spread. An arrow: beyond the axis."
     )
     return Picture(title, svg(figure, "forest", title)) if figure else None
 
