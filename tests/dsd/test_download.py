@@ -59,8 +59,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         body = content[start:][: self.server.send_at_most]
+        self.server.sent += len(body)  # first: who has the last byte may look at once
         self.wfile.write(body)
-        self.server.sent += len(body)
 
     def log_message(self, *args: object) -> None:
         pass

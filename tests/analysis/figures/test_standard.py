@@ -123,5 +123,6 @@ def test_the_other_commands_draw_beside_the_records_folder(drawn, monkeypatch):
     ],
 )
 def test_make_has_a_target_for_it(words, command):
-    told = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    make = ["make", "--no-print-directory", "-n", *words]
+    told = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
     assert " ".join(told.stdout.splitlines()[-1].split()).endswith(command)
