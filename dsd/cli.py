@@ -153,28 +153,31 @@ def run(
     }
     records.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True, quiet=not accelerator.is_main_process)
+
+    def run_of(number: int, dense: Run | None = None) -> Run:
+        label = record.label(chosen.name, scale, overrides)
+        scalars = runs / "tensorboard" / label / f"seed{number}" if log else None
+        return Run(
+            recipe=chosen,
+            usual=suite.recipe(recipe, scale),
+            overrides=overrides,
+            seed=number,
+            task=_task(suite, chosen, corpus, number, workers),
+            accelerator=accelerator,
+            options=options,
+            runs=runs,
+            records=records,
+            checkpoint_every_s=checkpoint_every,
+            made=made,
+            stop=stop,
+            reporter=Reporter(console, scalars if accelerator.is_main_process else None),
+            dense=dense,
+        )
+
+    shared = run_of(chosen.dense_seed) if chosen.dense_seed is not None else None
     try:
         for number in seed or [0]:
-            task = _task(suite, chosen, corpus, number, workers)
-            one = Run(
-                recipe=chosen,
-                usual=suite.recipe(recipe, scale),
-                overrides=overrides,
-                seed=number,
-                task=task,
-                accelerator=accelerator,
-                options=options,
-                runs=runs,
-                records=records,
-                checkpoint_every_s=checkpoint_every,
-                made=made,
-                stop=stop,
-                reporter=Reporter(console),
-            )
-            if log and accelerator.is_main_process:
-                label = record.label(chosen.name, scale, overrides)
-                scalars = runs / "tensorboard" / label / f"seed{number}"
-                one.reporter = Reporter(console, scalars)
+            one = shared if shared and shared.seed == number else run_of(number, shared)
             try:
                 for name in arms:
                     console.print(f"{chosen.name} {name} seed {number}", style="bold")
@@ -182,6 +185,8 @@ def run(
                     console.print(f"record: {written}", soft_wrap=True)
             finally:
                 one.reporter.close()
+                if shared:
+                    shared.reporter.close()
     except Stopped as stopped:
         console.print(f"stopped: {stopped}; the same command goes on from here")
         raise typer.Exit(EXIT_CODE) from None

@@ -1,6 +1,7 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,6 +12,7 @@ from dsd.errors import UserError
 from dsd.schedule import Decay
 
 MaskKind = Literal["magnitude", "random", "none"]
+SUFFIXES = {"magnitude": "", "random": "-random", "none": "-unmasked", "kept": "-masked"}
 M = TypeVar("M", bound=BaseModel)
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
 
@@ -46,6 +48,7 @@ class Arm(_Strict):
     source: Literal["paper", "ours"]  # whose schedule it is
     phases: Annotated[tuple[str, ...], Field(min_length=1)]
     mask: MaskKind = "magnitude"
+    keep_mask: bool = False  # the first sparse phase's mask is never dropped nor chosen again
     note: str = ""
 
 
@@ -55,7 +58,13 @@ class Node(_Strict):
     name: str  # the phase's name in the recipe
     folder: str  # name of its folder, which also tells the mask
     phase: Phase
-    mask: MaskKind
+    mask: MaskKind | Literal["kept"]  # kept: the mask of the phase before goes on
+
+
+def held_sparsity(path: Sequence[Node]) -> float:
+    """Returns the sparsity in force at the end of a path; a kept mask has that of its choice."""
+    chosen = [node for node in path if node.mask != "kept"]
+    return chosen[-1].phase.sparsity
 
 
 class Recipe(_Strict):
@@ -69,6 +78,7 @@ class Recipe(_Strict):
     exclude: tuple[str, ...] = ()  # never pruned, besides biases and normalisation
     momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
     hand_on: Literal["last", "best_heldout"] = "last"  # the weights a phase hands on
+    dense_seed: Annotated[int, Field(ge=0)] | None = None  # all seeds branch from this one's dense
     optimizer: Optimizer
     clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # L2, of the whole gradient
@@ -89,6 +99,9 @@ class Recipe(_Strict):
                     )
             if self.phases[arm.phases[0]].sparsity > 0:
                 raise ValueError(f"arms.{arm_name}.phases: the first phase must be dense")
+            masked = arm.mask != "none" and any(self.phases[p].sparsity > 0 for p in arm.phases)
+            if arm.keep_mask and not masked:
+                raise ValueError(f"arms.{arm_name}.keep_mask: the arm has no mask to keep")
         return self
 
     def plan(self, arm_name: str) -> list[Node]:
@@ -101,12 +114,13 @@ class Recipe(_Strict):
                 f"{self.name}: no arm is called {arm_name!r}" + nearest(arm_name, self.arms)
             )
         arm = self.arms[arm_name]
-        nodes = []
+        nodes: list[Node] = []
         for name in arm.phases:
             phase = self.phases[name]
-            mask = arm.mask if phase.sparsity > 0 else "none"
-            suffix = {"magnitude": "", "random": "-random", "none": "-unmasked"}[mask]
-            folder = name + (suffix if phase.sparsity > 0 else "")
+            mask: MaskKind | Literal["kept"] = arm.mask if phase.sparsity > 0 else "none"
+            if arm.keep_mask and any(node.mask != "none" for node in nodes):
+                mask = "kept"
+            folder = name + (SUFFIXES[mask] if phase.sparsity > 0 or mask == "kept" else "")
             nodes.append(Node(name=name, folder=folder, phase=phase, mask=mask))
         return nodes
 

@@ -23,7 +23,7 @@ from dsd import checkpoint, record, stages
 from dsd.errors import UserError
 from dsd.optimizers import make_optimizer
 from dsd.progress import Reporter
-from dsd.recipe import Node, Recipe
+from dsd.recipe import Node, Recipe, held_sparsity
 from dsd.sparsifier import Sparsifier
 from dsd.stop import Stop
 from dsd.task import Task
@@ -57,6 +57,7 @@ class Run:
     made: dict[str, Any]  # how this process makes numbers: command, revision, device ...
     stop: Stop
     reporter: Reporter
+    dense: "Run | None" = None  # whose dense phase all arms branch from, where it is another seed's
 
     @property
     def folder(self) -> Path:
@@ -68,6 +69,8 @@ class Run:
         Raises UserError on data, settings or losses that cannot be used, Stopped when stopped.
         """
         plan = self.recipe.plan(name)
+        if self.dense and len(plan) == 1:  # nothing of it is this seed's
+            return self.dense.arm(name)
         if self.recipe.hand_on == "best_heldout" and not self.task.heldout:
             raise UserError(
                 f"{self.recipe.name}: hand_on: best_heldout needs a held-out split; "
@@ -88,6 +91,8 @@ class Run:
 
         What the overrides do not touch is shared; a node that they change has a folder of its own.
         """
+        if self.dense and len(path) == 1:
+            return self.dense.node_folder(path)
         folder = self.folder
         for depth, node in enumerate(path, start=1):
             settings = self._settings(self.recipe, path[:depth])
@@ -102,6 +107,9 @@ class Run:
         return folder
 
     def _node(self, path: list[Node]) -> None:
+        if self.dense and len(path) == 1:
+            self.dense._node(path)
+            return
         folder = self.node_folder(path)
         settings = self._settings(self.recipe, path)
         done = folder / "phase.json"
@@ -126,6 +134,7 @@ class Run:
             "hand_on": recipe.hand_on,
             "path": [node.model_dump(mode="json") for node in path],
             "seed": self.seed,
+            **({"dense_seed": self.dense.seed} if self.dense and len(path) > 1 else {}),
             "corpus": self.task.corpus["fingerprint"],
             "weights": self.task.corpus.get("weights"),
             "precision": self.options.precision,
@@ -314,6 +323,10 @@ def _enter(
     parts.net.load_state_dict(parent["model"])
     parts.optimizer.load_state_dict(parent["optimizer"])
     sparsifier.load_state_dict(parent["sparsifier"])
+    if run.recipe.momentum == "reset":  # in every arm: a control gets what dsd gets
+        parts.optimizer.state.clear()
+    if node.mask == "kept":
+        return []
     was_sparse = sparsifier.active
     if node.phase.sparsity > 0 and node.mask != "none":
         seed = checkpoint.seed_of("mask", run.seed, len(path))
@@ -376,7 +389,7 @@ def _finish(
         "name": node.name,
         "folder": node.folder,
         "mask": node.mask,
-        "sparsity": node.phase.sparsity,
+        "sparsity": held_sparsity(path),
         "epochs": node.phase.epochs,
         "steps": progress.steps,
         "lr": node.phase.lr,

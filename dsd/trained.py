@@ -46,8 +46,10 @@ class Trained:
 
     @property
     def dense_folder(self) -> Path:
-        """Returns the folder of the dense phase, which all arms share."""
-        return [self.folder, *self.folder.parents][len(self.path) - 1]
+        """Returns the folder of the dense phase, which all arms share, or even all seeds."""
+        folder = [self.folder, *self.folder.parents][len(self.path) - 1]
+        seed = self.settings.get("dense_seed", self.settings["seed"])
+        return folder.parents[1] / f"seed{seed}" / folder.name
 
 
 def find(suite: Suite, run: Path, runs: Path) -> Trained:

@@ -27,12 +27,14 @@ PATHS = {  # row -> the phases that lead to it; the paper's two names for one st
     "finetune_second_half": "dense/sparse-unmasked/redense",
     "random_first_half": "dense/sparse-random",
     "random_second_half": "dense/sparse-random/redense",
+    "sparse_second_half": "dense/sparse/redense-masked",
 }
 ENDS = {  # row -> the arm that ends with it, with which dsd is compared
     "baseline": "baseline",
     "llr": "llr",
     "finetune_second_half": "finetune",
     "random_second_half": "random",
+    "sparse_second_half": "sparse",
 }
 GAINS = {"improve_abs": "improvement", "improve_rel_pct": "improvement (%)"}
 PLAN_NAMES = ("sparsity (%)", "epochs", "rate")
@@ -121,8 +123,8 @@ def _grid(suite: Suite, table: Table, group: Group | None) -> Grid:
     metrics = [metric_name(metric) for metric in table.metrics]
     header = ("", *PLAN_NAMES, *(f"{whose}: {m}" for whose in ("paper", "ours") for m in metrics))
     notes = [
-        "Sparsity, epochs and rate: the paper's. finetune and random: the epochs and rates of both "
-        "phases of dsd; the paper has no random mask.",
+        "Sparsity, epochs and rate: the paper's. finetune, random and sparse: the epochs and rates of "
+        "both phases of dsd; the paper has no random mask.",
         "Improvement: the baseline less dsd; ours is paired over the seeds.",
     ]
     for metric, name in zip(table.metrics, names, strict=True):

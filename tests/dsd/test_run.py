@@ -15,6 +15,7 @@ from dsd.progress import Reporter
 from dsd.run import Options, Run
 from dsd.stop import Stop, Stopped
 from dsd.suite import Suite
+from dsd.trained import find
 
 
 def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = None) -> Run:
@@ -317,3 +318,72 @@ def test_records_are_checked_on_reading(own_suite, tmp_path):
     np.savez(sidecar, x=np.zeros(3))
     with pytest.raises(UserError, match="not the file that"):
         record.read_examples(path)
+
+
+def test_the_sparse_control_never_drops_its_mask(own_suite):
+    run = make_run(own_suite)
+    run.arm("dsd")
+    done = record.read(run.arm("sparse"))
+    dsd = record.read(run.records / "points-mlp.mini.dsd.seed0.json")
+    assert [phase.folder for phase in done.phases] == ["dense", "sparse", "redense-masked"]
+    before, after = (weights(run, "sparse", depth) for depth in (2, 3))
+    for name in ("3.weight", "5.weight"):
+        assert torch.equal(before[name] == 0, after[name] == 0)
+        assert not torch.equal(before[name], after[name])
+    last, dsd_last = done.phases[-1], dsd.phases[-1]
+    assert [row["lr"] for row in last.log] == [row["lr"] for row in dsd_last.log]
+    assert (last.steps, last.sparsity, last.mask) == (dsd_last.steps, 0.5, "kept")
+    assert last.layers["3.weight"] == {"weights": 1024, "kept": 512}
+    assert last.returned == {}
+    assert [stage["stage"] for stage in last.stages] == ["sparse-trained"]
+    assert done.phases[1].made == dsd.phases[1].made, "the sparse phase is shared"
+
+
+def test_the_sparse_control_of_two_rounds_keeps_its_first_mask(own_suite):
+    arms = "arms.long={source: ours, phases: [dense, sparse, redense, again], keep_mask: true}"
+    run = make_run(own_suite, "phases.again={epochs: 1, lr: 0.001, sparsity: 0.25}", arms)
+    done = record.read(run.arm("long"))
+    assert [phase.sparsity for phase in done.phases] == [0, 0.5, 0.5, 0.5]
+    first, last = (weights(run, "long", depth)["3.weight"] == 0 for depth in (2, 4))
+    assert torch.equal(first, last)
+
+
+def test_a_mask_to_keep_must_be_chosen_first(own_suite):
+    arms = "arms.x={source: ours, phases: [dense, sparse], mask: none, keep_mask: true}"
+    with pytest.raises(UserError, match=r"arms\.x\.keep_mask: the arm has no mask to keep"):
+        make_run(own_suite, arms)
+
+
+def test_all_seeds_branch_from_one_dense_phase(own_suite):
+    first = make_run(own_suite, "dense_seed=1", seed=1)
+    one, two = (make_run(own_suite, "dense_seed=1", seed=seed) for seed in (0, 2))
+    one.dense, two.dense = first, first
+    done = [record.read(run.arm("dsd")) for run in (one, two, first)]
+    assert [run.seed for run in done] == [0, 2, 1]
+    assert len({json.dumps(run.phases[0].log) for run in done}) == 1
+    assert len({json.dumps(run.phases[1].log) for run in done}) == 3
+    assert [run.settings.get("dense_seed") for run in done] == [1, 1, None]
+    assert one.arm("baseline") == two.arm("baseline") == first.arm("baseline")
+    assert not (one.folder / "dense" / "phase.json").exists()
+    assert find(Suite(own_suite), one.node_folder(one.recipe.plan("dsd")), own_suite / "runs")
+    found = find(
+        Suite(own_suite),
+        one.records / "points-mlp.mini+dense_seed=1.dsd.seed0.json",
+        own_suite / "runs",
+    )
+    assert found.dense_folder == first.node_folder(first.recipe.plan("baseline"))
+
+
+def test_the_command_trains_the_shared_dense_phase_first(own_suite, dsd):
+    done = dsd("run", "points-mlp", "--scale", "mini", "--seed", "3", "dense_seed=0", cwd=own_suite)
+    assert done.returncode == 0, done.stderr
+    phases = sorted(path.relative_to(own_suite) for path in own_suite.rglob("phase.json"))
+    seeds = [(path.parts[2], path.parts[-2]) for path in phases]
+    assert seeds == [("seed0", "dense"), ("seed3", "sparse"), ("seed3", "redense")]
+
+
+def test_with_momentum_reset_every_arm_gets_a_new_solver(own_suite):
+    kept, reset = (make_run(own_suite, *more) for more in ((), ("momentum=reset",)))
+    for arm in ("dsd", "finetune", "llr"):
+        first = [record.read(run.arm(arm)).phases[1].log[0]["train"] for run in (kept, reset)]
+        assert first[0] != first[1], arm
