@@ -123,8 +123,8 @@ def _grid(suite: Suite, table: Table, group: Group | None) -> Grid:
     metrics = [metric_name(metric) for metric in table.metrics]
     header = ("", *PLAN_NAMES, *(f"{whose}: {m}" for whose in ("paper", "ours") for m in metrics))
     notes = [
-        "Sparsity, epochs and rate: the paper's. finetune, random and sparse: the epochs and rates of "
-        "both phases of dsd; the paper has no random mask.",
+        "Sparsity, epochs and rate: the paper's. finetune, random and sparse: the epochs and rates "
+        "of both phases of dsd; the paper has no random mask.",
         "Improvement: the baseline less dsd; ours is paired over the seeds.",
     ]
     for metric, name in zip(table.metrics, names, strict=True):
