@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dsd.cli import the_suite
 from dsd.errors import UserError
-from dsd.suite import corpus_folder
+from dsd.suite.folder import corpus_folder
 
 Out = Annotated[
     Path | None,
@@ -177,7 +177,7 @@ def gallery(
     Example: `dsd gallery results/runs/flickr8k-neuraltalk.lite0.*.seed0.json`
     """
     from analysis.figures.gallery import draw
-    from dsd.record import label, read
+    from dsd.runs.record import label, read
 
     suite, record = the_suite(), read(records[0])
     recipe = suite.recipe(record.recipe, record.scale)

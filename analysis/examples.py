@@ -15,7 +15,7 @@ import numpy as np
 from analysis.grid import metric_name
 from analysis.records import Group, Run
 from dsd.errors import UserError
-from dsd.record import read_examples
+from dsd.runs.record import read_examples
 
 DRAWS = 10_000
 CELLS = 2_000_000  # draws times examples in memory at once

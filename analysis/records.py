@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from dsd.errors import UserError
-from dsd.recipe import Node, Optimizer, Recipe
-from dsd.record import Record, read
-from dsd.suite import Suite
+from dsd.runs.record import Record, read
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import Node, Optimizer, Recipe
 
 ARMS = ("baseline", "dsd", "finetune", "llr", "random")  # every recipe's, in the tables' order
 # Settings that a mean may span; what stays includes the fingerprint of the data.

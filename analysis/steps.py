@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from analysis.grid import phase_name
 from analysis.records import Group
-from dsd.record import PhaseRecord
+from dsd.runs.record import PhaseRecord
 
 ARMS = ("dsd", "finetune", "random", "baseline", "llr")  # the paper's path first, then controls
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from dsd.checkpoint import load_named
 from dsd.errors import UserError
-from dsd.weights import histogram
+from dsd.pruning.statistics import histogram
+from dsd.runs.checkpoint import load_named
 
 STAGES = ("dense", "pruned", "sparse-trained", "zeros restored", "re-dense")
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from benchmarks import per_sentence
 from benchmarks.pairs import ROOT, compare, options, write
 from dsd import Sparsifier
-from dsd.optimizers import make_optimizer
-from dsd.recipe import load_recipe
+from dsd.suite.recipe import load_recipe
+from dsd.training.optimizers import make_optimizer
 from models import build
 from models.neuraltalk import NeuralTalk, targets
 from recipes.flickr8k.task import EVAL_BATCH

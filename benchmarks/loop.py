@@ -4,8 +4,9 @@
 
 A turn is one short epoch of the CIFAR-10 recipe on random pixels: plain, ours, plain again, each
 with its own copy of the network and the same batches from the same Loader. Ours is
-`dsd.train.train_phase` with accelerate, the image task, sums over the epoch and the progress bar
-of a terminal. The plain loop only adds the loss up. Checkpoints and scores are left out of both.
+`dsd.training.phase.train_phase` with accelerate, the image task, sums over the epoch and the
+progress bar of a terminal. The plain loop only adds the loss up. Checkpoints and scores are left
+out of both.
 """
 
 import io
@@ -24,11 +25,11 @@ from torch import nn
 from benchmarks.pairs import ROOT, Way, compare, options, write
 from data.images import ImageSet
 from dsd import Sparsifier
-from dsd.optimizers import make_optimizer
-from dsd.progress import Reporter
-from dsd.recipe import Recipe, load_recipe
-from dsd.stop import Stop
-from dsd.train import Hooks, Parts, Progress, train_phase
+from dsd.suite.recipe import Recipe, load_recipe
+from dsd.training.optimizers import make_optimizer
+from dsd.training.phase import Hooks, Parts, Progress, train_phase
+from dsd.training.progress import Reporter
+from dsd.training.stop import Stop
 from recipes.images import ImageTask, Settings
 
 TARGET = 1.03

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dsd.record import made
+from dsd.runs.record import made
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"

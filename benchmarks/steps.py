@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from benchmarks.pairs import ROOT, compare, options, write
 from dsd import Sparsifier
-from dsd.optimizers import make_optimizer
-from dsd.recipe import load_recipe
+from dsd.suite.recipe import load_recipe
+from dsd.training.optimizers import make_optimizer
 from models import build
 
 SPARSITY = 0.3

@@ -16,8 +16,8 @@ from data.images import (
     report,
 )
 from data.pickles import load_pickle
-from dsd.download import Download
 from dsd.errors import UserError
+from dsd.suite.download import Download
 
 LAYOUT = """\
 <folder>/cifar-10-batches-py/{data_batch_1..5, test_batch}    the official Python batches, or

@@ -13,8 +13,8 @@ from PIL import Image
 
 from data import wnids
 from data.images import MINIATURE_NOTE, ImageSet, count_note, is_miniature, labels_of, report
-from dsd.download import Download
 from dsd.errors import UserError
+from dsd.suite.download import Download
 
 LAYOUT = """\
 <folder>/train/<wnid>/*.JPEG    9469 images in ten folders, n01440764 ... n03888257

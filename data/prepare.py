@@ -25,8 +25,8 @@ from data.speech import (
     read_samples,
     summary,
 )
-from dsd.checkpoint import lock, write_atomically
 from dsd.errors import UserError
+from dsd.runs.checkpoint import lock, write_atomically
 
 
 @dataclass(frozen=True)

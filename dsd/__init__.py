@@ -10,8 +10,8 @@ In any training loop:
 """
 
 from dsd.errors import UserError
-from dsd.mask import magnitude_mask, random_mask
-from dsd.sparsifier import Sparsifier
+from dsd.pruning.criteria import magnitude_mask, random_mask
+from dsd.pruning.sparsifier import Sparsifier
 
 __version__ = "0.1.0"
 __all__ = ["Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]

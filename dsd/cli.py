@@ -25,15 +25,17 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
-from dsd import __version__, download, record
+from dsd import __version__
 from dsd.errors import UserError
-from dsd.progress import Reporter
-from dsd.recipe import Recipe, nearest, validate
-from dsd.run import Options, Run
-from dsd.score import score
-from dsd.stop import EXIT_CODE, Stop, Stopped
-from dsd.suite import Suite, corpus_folder, find_suite
-from dsd.task import Task
+from dsd.runs import record
+from dsd.suite import download
+from dsd.suite.folder import Suite, corpus_folder, find_suite
+from dsd.suite.recipe import Recipe, nearest, validate
+from dsd.suite.task import Task
+from dsd.training.algorithm import Options, Run
+from dsd.training.evaluate import score
+from dsd.training.progress import Reporter
+from dsd.training.stop import EXIT_CODE, Stop, Stopped
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -249,7 +251,7 @@ def export_network(
 
     Example: `dsd export runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
     """
-    from dsd.export import export
+    from dsd.export.export import export
 
     suite = the_suite()
     folder, proof = export(suite, run, runs or suite.root / "runs", to)

@@ -15,7 +15,7 @@ from data.images import ImageSet, hold_out
 from data.loader import Loader
 from data.transforms import preprocessing
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Plain, Shard
+from dsd.suite.task import Batch, Loss, Plain, Shard
 from models import build
 from models.weights import TORCHVISION, load_weights, resolve, trained_with
 

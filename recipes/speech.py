@@ -19,7 +19,7 @@ from data.spectrogram import frames
 from data.speech import ALPHABET, SYMBOLS, SpeechSet, encode, greedy
 from data.utterances import Utterances
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Plain, Shard
+from dsd.suite.task import Batch, Loss, Plain, Shard
 from models import build
 from models.ctc import CTCLoss, costs, fits
 from models.deepspeech import BINS

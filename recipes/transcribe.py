@@ -7,9 +7,9 @@ import torch
 from data.audio import read_audio
 from data.spectrogram import spectrogram
 from data.speech import ALPHABET
-from dsd import checkpoint
 from dsd.errors import UserError
-from dsd.recipe import validate
+from dsd.runs import checkpoint
+from dsd.suite.recipe import validate
 from recipes.speech import Settings, network, transcripts
 
 

@@ -16,7 +16,7 @@ from analysis.figures import plots
 from analysis.figures.plots import GREY, bars, caption, save, style, tidy
 from analysis.grid import metric_name, split_name
 from analysis.records import Group, Spread, spread
-from dsd.record import label
+from dsd.runs.record import label
 
 APART = 0.008  # of the axis
 TOLD = (

@@ -15,7 +15,7 @@ from analysis.figures import plots
 from analysis.figures.plots import GREY, caption, save, style, tidy
 from analysis.grid import metric_name, phase_name, split_name
 from analysis.records import Group, Run, of_one_seed
-from dsd.record import label
+from dsd.runs.record import label
 
 Fill = Literal["full", "none", "left", "right"]
 FILLS: tuple[Fill, ...] = ("full", "none", "left", "right")  # of markers, a test set each

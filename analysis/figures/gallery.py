@@ -21,7 +21,7 @@ from analysis.tables.table5 import ROWS
 from data.flickr8k import image_folder, load
 from data.images import read_image
 from dsd.errors import UserError
-from dsd.record import read_examples
+from dsd.runs.record import read_examples
 
 TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SIDE = 480  # pixels of an image on the page, at most

@@ -15,7 +15,7 @@ from analysis.records import Run
 from analysis.weights import STAGES, finished
 from analysis.weights import stages as of_checkpoints
 from dsd.errors import UserError
-from dsd.record import Record, read
+from dsd.runs.record import Record, read
 
 SHOWN = 0.998  # share of the non-zero weights that the axis must hold
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dsd.recipe import nearest
+from dsd.suite.recipe import nearest
 
 DEFAULTS = {  # network -> parameter
     "alexnet": "conv3.weight",

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.records import Group, Run, Spread, groups
 from dsd.errors import UserError
-from dsd.record import read
+from dsd.runs.record import read
 
 # Okabe and Ito, 2008.
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#555555"

@@ -27,7 +27,7 @@ from analysis.grid import metric_name, phase_name, split_name
 from analysis.records import FREE, Group, Run, Spread, groups, spread
 from analysis.sweeps import completed
 from dsd.errors import UserError
-from dsd.record import PhaseRecord, label, read
+from dsd.runs.record import PhaseRecord, label, read
 
 APART = 0.004  # of sparsity: the two lines' bars stand side by side
 STEEP = 4  # from this ratio of the largest figure to the smallest on the axis is logarithmic

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.figures import budgets, curves, histograms, plots, sparsity
 from analysis.records import Group, groups, read_all
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 
 def draw(suite: Suite, out: Path | None = None) -> list[Path]:

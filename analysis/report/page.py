@@ -19,7 +19,7 @@ from analysis.report.sections import Picture, Section, anchor, captioned, sectio
 from analysis.significance import Comparison
 from analysis.tables import paper_table, significance_table, weights_table
 from analysis.tables.files import LEGEND
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 HERE = Path(__file__).parent
 TITLE = "Dense-Sparse-Dense training, reproduced"

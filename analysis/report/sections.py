@@ -14,8 +14,8 @@ from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
 from analysis.tables import conditions, significance_table, speech_tables, table5, weights_table
-from dsd.record import label
-from dsd.suite import Suite
+from dsd.runs.record import label
+from dsd.suite.folder import Suite
 
 IMAGES, BEAM = 12, 20  # of the gallery
 

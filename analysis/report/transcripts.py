@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jiwer
 
 from analysis.records import Run
-from dsd.record import read_examples
+from dsd.runs.record import read_examples
 
 SHOWN = 12  # utterances
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from analysis.figures.curves import of_first_seed
 from analysis.records import Run, groups, read_all
 from analysis.report.page import build
-from dsd.checkpoint import write_atomically
 from dsd.errors import UserError
-from dsd.suite import Suite, corpus_folder
+from dsd.runs.checkpoint import write_atomically
+from dsd.suite.folder import Suite, corpus_folder
 
 
 def write(suite: Suite, records: Path, scale: str | None, out: Path | None) -> Path:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from analysis import paper
 from analysis.grid import Grid
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 from models import build
 
 

@@ -24,7 +24,7 @@ from analysis.tables import (
     weights_table,
 )
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 GAIN = (

@@ -13,7 +13,7 @@ from analysis.tables.conditions import beneath, condition
 from analysis.tables.paper_table import at, by_metric, figure
 from analysis.tables.table1 import FIGURES, misprints
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 TOP1, TOP5 = "top1_error_pct", "top5_error_pct"
 SPLIT = "test"

@@ -8,7 +8,7 @@ from analysis import paper
 from analysis.grid import Grid, metric_name, signed, split_name
 from analysis.records import ARMS, Group, Run
 from analysis.tables.conditions import CONTROLS, arm_cells, made, ours
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any
 import yaml
 
 from analysis.grid import Grid, number, phase_name
-from dsd.recipe import Recipe
-from dsd.schedule import Decay
-from dsd.suite import Suite
+from dsd.suite.decay import Decay
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import Recipe
 
 INTRO = """\
 # Recipes and arms

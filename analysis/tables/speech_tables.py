@@ -19,7 +19,7 @@ from analysis.significance import (
 from analysis.steps import Step, steps
 from analysis.sweeps import borrowed, completed, own
 from analysis.tables.conditions import beneath, condition, title
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 METRICS = WER, CER = "wer_pct", "cer_pct"
 PATHS = {  # row of the paper's tables -> the phases that lead to it

@@ -14,7 +14,7 @@ from analysis.tables import paper_table
 from analysis.tables.conditions import condition, made
 from analysis.tables.paper_table import at, by_metric
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 TABLE = "table1_overview"
 PLACES = {  # network -> the table and column that its recipe names

@@ -17,7 +17,7 @@ from analysis.significance import (
 )
 from analysis.sweeps import borrowed, completed, own
 from analysis.tables.conditions import beneath, condition, title
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 TABLE = "table5_neuraltalk"
 ROWS = {  # row -> arm, and the phase after which it is tested ("": the last)

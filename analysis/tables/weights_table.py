@@ -11,7 +11,7 @@ from analysis.grid import Grid
 from analysis.grid import number as short
 from analysis.records import Group
 from analysis.tables.conditions import condition, title
-from dsd.record import PhaseRecord, Record
+from dsd.runs.record import PhaseRecord, Record
 
 MEASURED = {"dense": "before pruning", "sparse": "sparse-trained", "redense": "re-dense"}
 NOTES = (  # beneath the tables

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.captions import Vocabulary
-from dsd import checkpoint
 from dsd.errors import UserError
+from dsd.runs import checkpoint
 from models.neuraltalk import NeuralTalk
 from models.neuraltalk_checkpoint import read_original
 from recipes.flickr8k.features import Encoder

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dsd.errors import UserError
-from dsd.suite import given_folder
+from dsd.suite.folder import given_folder
 from recipes import scoring
 
 

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from data.flickr8k import SUFFIXES, image_folder
 from data.images import read_image
 from data.transforms import channels_first, normalised
-from dsd.checkpoint import lock, write_atomically
 from dsd.errors import UserError
-from dsd.recipe import nearest
+from dsd.runs.checkpoint import lock, write_atomically
+from dsd.suite.recipe import nearest
 from models import build
 from models.efficientnet_lite import weights_file
 from models.weights import load_weights, resolve, trained_with

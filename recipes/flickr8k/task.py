@@ -21,7 +21,7 @@ from data.flickr8k import LAYOUT, SOURCE, load, load_features, verify
 from data.loader import generator
 from data.mini import flickr8k as mini
 from dsd.errors import UserError
-from dsd.task import Batch, Loss, Plain, Shard
+from dsd.suite.task import Batch, Loss, Plain, Shard
 from models import build
 from models.neuraltalk import NeuralTalk, targets
 from models.neuraltalk_checkpoint import read_original

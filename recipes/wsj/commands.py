@@ -36,7 +36,7 @@ def prepare(
     from importlib import import_module
 
     from data.prepare import prepare as write
-    from dsd.recipe import nearest
+    from dsd.suite.recipe import nearest
 
     known = ("wsj", "an4", "librispeech")
     if corpus not in known:

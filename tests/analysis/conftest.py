@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from analysis.tables.table5 import TABLE
-from dsd import record
-from dsd.suite import Suite
+from dsd.runs import record
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from scipy import stats
 from analysis import examples
 from analysis.records import groups, read_all
 from dsd.errors import UserError
-from dsd.record import read_examples
+from dsd.runs.record import read_examples
 from recipes import bleu, wer
 
 PATHS = {

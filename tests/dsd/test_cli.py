@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsd import checkpoint
+from dsd.runs import checkpoint
 
 ROOT = Path(__file__).parents[2]
 

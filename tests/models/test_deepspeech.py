@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsd.prunable import prunable
+from dsd.pruning.targets import prunable
 from models import build
 from models.ctc import CTCLoss
 from models.deepspeech import DeepSpeech

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsd.prunable import prunable
+from dsd.pruning.targets import prunable
 from models import build
 from models.deepspeech2 import DeepSpeech2
 from models.recurrent import bidirectional

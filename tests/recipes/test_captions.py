@@ -14,16 +14,16 @@ from rich.console import Console
 
 from data import flickr8k
 from data.mini import flickr8k as mini
-from dsd.checkpoint import load
 from dsd.errors import UserError
-from dsd.optimizers import make_optimizer
-from dsd.progress import Reporter
-from dsd.prunable import prunable
-from dsd.record import finite, made, read, read_examples
-from dsd.run import Options, Run
-from dsd.score import score
-from dsd.stop import Stop, Stopped
-from dsd.suite import Suite
+from dsd.pruning.targets import prunable
+from dsd.runs.checkpoint import load
+from dsd.runs.record import finite, made, read, read_examples
+from dsd.suite.folder import Suite
+from dsd.training.algorithm import Options, Run
+from dsd.training.evaluate import score
+from dsd.training.optimizers import make_optimizer
+from dsd.training.progress import Reporter
+from dsd.training.stop import Stop, Stopped
 from recipes.bleu import scores
 
 ROOT = Path(__file__).parents[2]

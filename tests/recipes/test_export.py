@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsd import checkpoint, proof
-from dsd.export import export
-from dsd.recipe import validate
-from dsd.suite import Suite
+from dsd.export import inference_cost as proof
+from dsd.export.export import export
+from dsd.runs import checkpoint
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import validate
 from models import build
 from models.weights import load_weights
 

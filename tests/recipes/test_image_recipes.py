@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dsd.errors import UserError
-from dsd.optimizers import make_optimizer
-from dsd.prunable import prunable
-from dsd.suite import Suite
+from dsd.pruning.targets import prunable
+from dsd.suite.folder import Suite
+from dsd.training.optimizers import make_optimizer
 from models import build
 
 ROOT = Path(__file__).parents[2]

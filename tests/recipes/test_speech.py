@@ -10,10 +10,10 @@ import torch.nn.functional as F
 
 from data.speech import encode
 from dsd.errors import UserError
-from dsd.optimizers import make_optimizer
-from dsd.prunable import prunable
-from dsd.recipe import validate
-from dsd.suite import Suite
+from dsd.pruning.targets import prunable
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import validate
+from dsd.training.optimizers import make_optimizer
 from recipes import wer
 from recipes.speech import (
     Corpus,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.mini import an4
-from dsd.record import read, read_examples
+from dsd.runs.record import read, read_examples
 
 SHORT = ["phases.dense.epochs=3"] + [
     f"phases.{name}.epochs=0.05" for name in ("sparse1", "redense1", "sparse2", "redense2")

@@ -6,7 +6,7 @@ from analysis.figures import curves
 from analysis.figures.curves import heldout_metric, of_first_seed, segments, train_metric
 from analysis.records import Run, groups
 from dsd.errors import UserError
-from dsd.record import read
+from dsd.runs.record import read
 
 
 def row(epoch, train, heldout=None):

@@ -23,7 +23,7 @@ from analysis.records import Run
 from analysis.weights import STAGES
 from dsd.cli import app
 from dsd.errors import UserError
-from dsd.record import read
+from dsd.runs.record import read
 from tests.analysis.made_up import histogram as layer
 
 DENSE = [0, 1, 4, 9, 4, 1, 0]

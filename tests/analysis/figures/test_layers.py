@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from analysis.figures.layers import DEFAULTS, choose, network
-from dsd.optimizers import make_optimizer
-from dsd.prunable import prunable
-from dsd.suite import Suite
+from dsd.pruning.targets import prunable
+from dsd.suite.folder import Suite
+from dsd.training.optimizers import make_optimizer
 from models import build
 
 SUITE = Suite(Path(__file__).parents[3])

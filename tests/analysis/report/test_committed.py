@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.figures import standard
 from analysis.report import write
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,7 +14,7 @@ from analysis.tables import architectures
 from analysis.tables import files as tables
 from analysis.tables.architectures import TABLES
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 from models import build
 
 SUITE = Suite(Path(__file__).parents[3])

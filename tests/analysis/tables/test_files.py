@@ -15,7 +15,7 @@ from analysis.records import Gain, Spread, groups, read_all, spread
 from analysis.tables import conditions
 from analysis.tables import files as tables
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,7 +12,7 @@ from analysis.records import groups, read_all
 from analysis.tables import image_tables
 from analysis.tables.image_tables import PATHS, TABLES
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
 GOOGLENET, VGG, RESNET18, RESNET50, CIFAR = TABLES

@@ -15,7 +15,7 @@ from analysis.tables import conditions, speech_tables
 from analysis.tables import files as tables
 from analysis.tables.speech_tables import PATHS, TABLES
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
 PAPER = ROOT / "results" / "paper"

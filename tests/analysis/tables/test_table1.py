@@ -13,7 +13,7 @@ from analysis.tables import files as tables
 from analysis.tables import paper_table, table1
 from analysis.tables.table1 import misprints
 from dsd.errors import UserError
-from dsd.suite import Suite
+from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
 NOT_RUN = ("not run",) * 4

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from analysis.records import groups, read_all
 from analysis.tables import weights_table
 from analysis.tables.weights_table import Layer, csv_rows, grids, layers
-from dsd.record import read
-from dsd.weights import half_width
-from dsd.weights import histogram as counted
+from dsd.pruning.statistics import half_width
+from dsd.pruning.statistics import histogram as counted
+from dsd.runs.record import read
 from tests.analysis.made_up import histogram
 
 stage = partial(histogram, half_width=1.0)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from dsd.task import Batch, Loss, Shard
+from dsd.suite.task import Batch, Loss, Shard
 
 LAYOUT = "points.txt"
 SOURCE = "drawn, not downloaded"

@@ -1,0 +1,1 @@
+"""A finished network for others: weights, model card, cost at inference."""

@@ -1,0 +1,128 @@
+"""`dsd export`: a trained network as others may use it, and the proof that it costs no more."""
+
+import hashlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from dsd.errors import UserError
+from dsd.export import inference_cost as proof
+from dsd.export.model_card import card
+from dsd.runs import checkpoint
+from dsd.runs.finished import Trained, find
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import validate
+from dsd.suite.task import Plain
+
+FILES = ("model.safetensors", "config.json", "proof.json", "README.md")
+
+
+def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, dict[str, Any]]:
+    """Writes a trained phase's network to a folder; returns the folder and the proof.
+
+    run: a phase's folder or a record, whose folders are in `runs`. to: by default
+    exports/<label>.<arm>.seed<N>. Raises UserError when there is no finished phase, its network
+    cannot be built, or the folder holds other files.
+    """
+    trained = find(suite, run, runs)
+    folder = to or suite.root / "exports" / trained.name
+    _check_free(folder)
+    corpus = suite.recipes[trained.recipe].parent.name
+    module = suite.task_module(corpus)
+    plain = network(module, trained.folder, trained.state)
+    baseline = network(
+        module, trained.dense_folder, checkpoint.load_named(trained.dense_folder)
+    ).network
+    compared = proof.compare(plain.network, baseline, plain.example)
+    weights = _safetensors(trained.state["model"])
+    sha256 = hashlib.sha256(weights).hexdigest()
+    title, notes = _told(suite, trained)
+    config = _config(trained, plain, title, corpus, sha256)
+    readme = card(
+        trained,
+        plain,
+        title=title,
+        corpus=corpus,
+        terms=getattr(module, "TERMS", f"{corpus}: licence unknown."),
+        notes=notes,
+        proof=compared,
+        sha256=sha256,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = (weights, _json(config), _json(compared), readme.encode())
+    for name, data in zip(FILES, contents, strict=True):
+        checkpoint.write_atomically(folder / name, data)
+    return folder, compared
+
+
+def network(module: ModuleType, folder: Path, state: dict[str, Any]) -> Plain:
+    """Returns a checkpoint's network with its weights, in eval mode, from the corpus's task module.
+
+    Raises UserError when the task has no `plain`, or builds another network.
+    """
+    if not hasattr(module, "plain"):
+        raise UserError(f"{module.__file__}: has no plain(...), which dsd export needs; write one")
+    settings = validate(module.Settings, state["settings"]["task"], f"{folder}: task")
+    try:
+        plain: Plain = module.plain(settings, state.get("assets", {}), state["model"])
+        plain.network.load_state_dict(state["model"])
+    except (KeyError, RuntimeError) as error:
+        why = str(error).splitlines()[-1].strip()
+        raise UserError(
+            f"{folder}: its checkpoint does not fit the network of today ({why}); check out the "
+            "revision that is in its phase.json"
+        ) from None
+    plain.network.eval()
+    return plain
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; name a folder with --to")
+    others = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if others and others != set(FILES):
+        raise UserError(f"{folder}: holds other files than an export; name another with --to")
+
+
+def _safetensors(state: dict[str, torch.Tensor]) -> bytes:
+    # Tensors that share memory are refused, so each gets its own.
+    own = {
+        name: tensor.detach().clone(memory_format=torch.contiguous_format)
+        for name, tensor in state.items()
+    }
+    return save(own, {"format": "pt"})
+
+
+def _told(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
+    """Returns the title, and what must be said beside the figures."""
+    if trained.record:
+        corpus_notes = trained.record.corpus.get("notes", [])
+        own: list[str] = (trained.record.model_extra or {}).get("notes", [])
+        return trained.record.title, [*corpus_notes, *own]
+    recipe = suite.recipe(trained.recipe)
+    return recipe.title, list(recipe.notes)
+
+
+def _config(trained: Trained, plain: Plain, title: str, corpus: str, sha256: str) -> dict[str, Any]:
+    """Returns what the network needs beside its weights, and which run it is of."""
+    return {
+        "title": title,
+        "recipe": trained.recipe,
+        "scale": trained.scale,
+        "corpus": corpus,
+        "arm": trained.record.arm if trained.record else None,
+        "path": "/".join(node["folder"] for node in trained.path),
+        "seed": trained.settings["seed"],
+        "load": plain.load,
+        "task": trained.settings["task"],
+        "assets": trained.state.get("assets", {}),
+        "weights": {"file": FILES[0], "sha256": sha256},
+    }
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()

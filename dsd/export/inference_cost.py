@@ -1,0 +1,115 @@
+"""Whether a network costs at inference what its baseline costs: sizes, operations, time."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dsd.runs.record import device_name
+
+ROUNDS, FEWEST = 30, 10
+SECONDS = 20.0  # that all rounds may take
+LEAST = 0.05  # seconds of one network in a round
+aten = torch.ops.aten
+
+
+def compare(network: nn.Module, baseline: nn.Module, example: tuple[Any, ...]) -> dict[str, Any]:
+    """Returns both networks' costs, `differences` in words, and how long one takes of the other.
+
+    example: arguments of a forward pass. Both networks are on the CPU, in eval mode.
+    """
+    ours, theirs = cost(network, example), cost(baseline, example)
+    return {
+        "differences": differences(network, baseline)
+        + [
+            f"{name}: {ours[name]} here, {theirs[name]} there"
+            for name in ("parameters", "flops")
+            if ours[name] != theirs[name]
+        ],
+        "network": ours,
+        "baseline": theirs,
+        "time": ratios(network, baseline, example),
+    }
+
+
+def cost(network: nn.Module, example: tuple[Any, ...]) -> dict[str, int]:
+    """Returns counts: tensors of the state dict, parameters, those exactly zero, FLOPs."""
+    parameters = list(network.parameters())
+    return {
+        "tensors": len(network.state_dict()),
+        "parameters": sum(p.numel() for p in parameters),
+        "zeros": sum(p.numel() - int(p.count_nonzero()) for p in parameters),
+        "flops": flops(network, example),
+    }
+
+
+def differences(network: nn.Module, baseline: nn.Module) -> list[str]:
+    """Returns what differs between the names and shapes of two networks' tensors."""
+    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in baseline.state_dict().items()}
+    return [
+        f"{name}: {ours.get(name, 'missing')} here, {theirs.get(name, 'missing')} there"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def flops(network: nn.Module, example: tuple[Any, ...]) -> int:
+    """Returns the operations of products and convolutions in a forward pass, as torch counts them.
+
+    Multiplying and adding are two; all else is left out. torch itself also leaves out products in
+    place, of which recurrent loops are made.
+    """
+    in_place = {aten.addmm_: _product, aten.baddbmm_: _product}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        _run(network, example)
+    return counter.get_total_flops()
+
+
+def ratios(network: nn.Module, baseline: nn.Module, example: tuple[Any, ...]) -> dict[str, Any]:
+    """Times both networks in every round, in an order that turns.
+
+    Returns the median and the middle half of the rounds' ratios (network / baseline), and how they
+    were measured. The clock is the process's CPU time, which other programs disturb less.
+    """
+    nets = {"network": network, "baseline": baseline}
+    for net in nets.values():
+        _run(net, example)
+    once = max(_seconds(baseline, example, 1), 1e-6)
+    passes = max(1, round(LEAST / once))
+    rounds = min(ROUNDS, max(FEWEST, int(SECONDS / (2 * passes * once))))
+    found = []
+    for number in range(rounds):
+        order = sorted(nets, reverse=number % 2 == 1)
+        taken = {name: _seconds(nets[name], example, passes) for name in order}
+        found.append(taken["network"] / taken["baseline"])
+    low, median, high = np.quantile(found, [0.25, 0.5, 0.75]).round(4).tolist()
+    return {
+        "median_ratio": median,
+        "middle_half": [low, high],
+        "rounds": rounds,
+        "passes_a_round": passes,
+        "batch": 1,
+        "device": device_name(torch.device("cpu")),
+        "torch": torch.__version__,
+    }
+
+
+def _seconds(network: nn.Module, example: tuple[Any, ...], passes: int) -> float:
+    start = time.process_time()
+    for _ in range(passes):
+        _run(network, example)
+    return time.process_time() - start
+
+
+@torch.inference_mode()
+def _run(network: nn.Module, example: tuple[Any, ...]) -> None:
+    network(*example)
+
+
+def _product(added: Any, left: Any, right: Any, **_: Any) -> int:
+    """Returns the operations of left @ right from shapes (..., M, K) and (..., K, N)."""
+    return 2 * int(np.prod(left)) * int(right[-1])

@@ -1,0 +1,235 @@
+"""Dense-sparse-dense for any training loop: masks held by the optimizer's step hook."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from dsd.pruning.criteria import BIT_VIEW, magnitude_mask, pruned_count, random_mask
+from dsd.pruning.targets import prunable
+
+Momentum = Literal["pruned", "reset", "keep"]
+MOMENTA = ("momentum_buffer", "exp_avg")  # the state that moves a weight by itself
+
+
+class Sparsifier:
+    """Prune a model's weights, hold them at zero while it trains, set them free again.
+
+        s = Sparsifier(model, optimizer, sparsity=0.3, exclude=["conv1"])
+        s.sparsify()  # prune; from now on every optimizer.step() leaves pruned weights at +0.0
+        s.densify()  # drop the masks: pruned weights train again, from zero
+
+    Any number of rounds. The model is not touched: no renamed parameter, no buffer, no attribute.
+    The masks live here, and a hook that the optimizer runs after each step applies them in place.
+    While held they cost as much memory as the weights they mask; outside the sparse phase, nothing.
+
+    model: any module; wrappers (DistributedDataParallel, torch.compile) are looked through.
+    optimizer: the torch optimizer that steps, or accelerate's wrapper of it.
+    sparsity: fraction of zeros in each pruned layer, 0 <= sparsity < 1: exactly round(N * sparsity)
+        of its N weights.
+    exclude: modules (with everything below) or parameters to leave dense, by exact name (`conv1` is
+        not `layer1.0.conv1`) or glob (`*.conv1`). What remains is pruned: every parameter that the
+        optimizer trains, of two or more dimensions, outside normalisation layers, and no bias.
+    momentum: what becomes of the optimizer's state where weights are pruned and where they return.
+        "pruned" (default): the momentum of pruned weights (`momentum_buffer` of SGD and RMSprop,
+            `exp_avg` of Adam) is set to zero, all else carries on. So a reborn weight starts at
+            zero and at rest, instead of being thrown by what gathered while it could not move.
+            Running scales stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move nothing and were
+            measured on the weight's own gradients. Without them its first step would be 3 times the
+            learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha 0.999).
+        "reset": all state of all parameters is dropped, as if each phase had a new solver.
+        "keep": nothing is touched.
+
+    The hook belongs to one optimizer object. `optimizer.load_state_dict` keeps it, but torch drops
+    it from a deep-copied or unpickled optimizer: copy all three together,
+    `copy.deepcopy((model, optimizer, s))`, and the copies are attached to each other. If another
+    optimizer steps, the pruned weights move: `sparsify`, `densify` and `state_dict` check for that.
+    Move the model to its device and dtype before `sparsify` or `load_state_dict`.
+
+    Raises ValueError for a bad option, an `exclude` entry that matches nothing (naming the nearest
+    name) and when nothing is left to prune; TypeError for an optimizer that is not torch's.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        sparsity: float,
+        exclude: Iterable[str] = (),
+        momentum: Momentum = "pruned",
+    ) -> None:
+        if momentum not in get_args(Momentum):
+            raise ValueError(f"momentum must be one of {get_args(Momentum)}, not {momentum!r}")
+        pruned_count(0, sparsity)  # raises if it is no sparsity
+        self.sparsity = sparsity
+        self._momentum = momentum
+        self._optimizer = _stepping_optimizer(optimizer)
+        self._weights = prunable(model, self._optimizer, exclude)
+        self._bits: dict[str, Tensor] = {}  # the masks, as integers: all bits set = kept, or none
+        self._hook: RemovableHandle | None = None
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the prunable parameters, as in the unwrapped model's state_dict."""
+        return list(self._weights)
+
+    @property
+    def active(self) -> bool:
+        """Whether masks are held."""
+        return bool(self._bits)
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """The masks held, by parameter name: bool, True = kept. Empty when not active."""
+        return {name: bits != 0 for name, bits in self._bits.items()}
+
+    def report(self) -> dict[str, dict[str, int]]:
+        """Count each prunable parameter's weights, and those kept by its mask."""
+        return {
+            name: {
+                "weights": weight.numel(),
+                "kept": int(self._bits[name].count_nonzero()) if self.active else weight.numel(),
+            }
+            for name, weight in self._weights.items()
+        }
+
+    def sparsify(
+        self,
+        sparsity: float | None = None,
+        mask: Literal["magnitude", "random"] = "magnitude",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Choose masks from the weights as they are, zero the pruned weights and hold them there.
+
+        sparsity: of this round; by default the one given at construction.
+        mask: "magnitude" prunes the smallest |w| of each layer (the paper); "random" prunes as many
+            at random, drawn from `generator`.
+        Called while active it replaces the masks. Raises ValueError, changing nothing, for weights
+        that are not finite; RuntimeError if pruned weights have moved.
+        """
+        self._check_held()
+        sparsity = self.sparsity if sparsity is None else sparsity
+        masks = {}
+        for name, weight in self._weights.items():
+            if mask == "random" and generator is not None:
+                masks[name] = random_mask(weight, sparsity, generator)
+            elif mask == "magnitude":
+                try:
+                    masks[name] = magnitude_mask(weight, sparsity)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
+            else:
+                raise ValueError(f'mask is "magnitude", or "random" with a generator, not {mask!r}')
+        self._settle_momentum()
+        self._hold(masks)
+        self._settle_momentum()
+
+    def densify(self) -> None:
+        """Drop the masks. Pruned weights restart from zero and train like all others.
+
+        Raises RuntimeError if no masks are held or if pruned weights have moved.
+        """
+        if not self.active:
+            raise RuntimeError("densify() without masks; call sparsify() first")
+        self._check_held()
+        self._settle_momentum()
+        self.remove()
+
+    def remove(self) -> None:
+        """Let go: drop masks and hook, leaving weights and optimizer as they are."""
+        if self._hook is not None:
+            self._hook.remove()
+        self._hook = None
+        self._bits = {}
+
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """Return {"masks": {name: bool, True = kept}}, with no masks in it when not active.
+
+        Plain tensors that `torch.load(weights_only=True)` reads; save the model's and the
+        optimizer's state beside it. Raises RuntimeError if pruned weights have moved.
+        """
+        self._check_held()
+        return {"masks": self.masks}
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take over saved masks and apply them at once; the optimizer's state is left alone.
+
+        Raises ValueError, changing nothing, when names, shapes or dtypes are not this model's.
+        """
+        if set(state) != {"masks"}:
+            raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
+        masks = dict(state["masks"])
+        for name in sorted(masks.keys() ^ self._weights.keys()) if masks else ():
+            missing = "has no mask in" if name in self._weights else "is not prunable but in"
+            raise ValueError(f"{name} {missing} the saved state; use the same model and exclude")
+        for name, mask in masks.items():
+            shape = self._weights[name].shape
+            if mask.shape != shape or mask.dtype != torch.bool:
+                raise ValueError(
+                    f"{name}: the saved mask is {mask.dtype} of shape {tuple(mask.shape)}, "
+                    f"but must be torch.bool of the weight's shape {tuple(shape)}"
+                )
+        self._hold(masks)
+
+    def _hold(self, masks: Mapping[str, Tensor]) -> None:
+        self.remove()
+        for name, mask in masks.items():
+            weight = self._weights[name]
+            bits = torch.empty_like(weight, dtype=BIT_VIEW[weight.itemsize])
+            self._bits[name] = bits.copy_(mask).neg_()
+        self._apply()
+        self._attach()
+
+    def _attach(self) -> None:
+        if self.active:
+            self._hook = self._optimizer.register_step_post_hook(self._apply)
+
+    @torch.no_grad()
+    def _apply(self, *_: object) -> None:
+        # AND gives +0.0 where a product leaves -0.0, or NaN from inf; on CPUs it is also several
+        # times faster than masked_fill_.
+        for name, bits in self._bits.items():
+            self._weights[name].view(bits.dtype).bitwise_and_(bits)
+
+    @torch.no_grad()
+    def _check_held(self) -> None:
+        for name, bits in self._bits.items():
+            moved = int((self._weights[name].view(bits.dtype) & ~bits).count_nonzero())
+            if moved:
+                raise RuntimeError(
+                    f"{name}: {moved} pruned weights are not +0.0 any more; the optimizer that "
+                    "steps is not the one given to this Sparsifier. A copied, unpickled or new "
+                    "optimizer has no hook: copy model, optimizer and sparsifier together, or make "
+                    "a Sparsifier with the optimizer that steps and load this one's masks into it"
+                )
+
+    @torch.no_grad()
+    def _settle_momentum(self) -> None:
+        state = self._optimizer.state
+        if self._momentum == "reset":
+            state.clear()
+        elif self._momentum == "pruned":
+            for name, bits in self._bits.items():
+                for key in MOMENTA:
+                    moment = state.get(self._weights[name], {}).get(key)
+                    if moment is not None:
+                        moment.masked_fill_(bits == 0, 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_hook": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._attach()
+
+
+def _stepping_optimizer(optimizer: Optimizer) -> Optimizer:
+    """Look through wrappers such as accelerate's, whose own hooks never run."""
+    while isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
+        optimizer = inner
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a torch Optimizer, not {type(optimizer).__name__}")
+    return optimizer

@@ -1,0 +1,1 @@
+"""What lies on disk: the tree of phases, checkpoints, records. Knows no training."""

@@ -1,0 +1,222 @@
+"""Run records: one JSON file per recipe, arm and seed, with a versioned schema.
+
+`VERSION` rises when a reader of older records would misread newer ones. docs/records.md explains
+every field.
+"""
+
+import hashlib
+import io
+import json
+import math
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from dsd.errors import UserError
+from dsd.runs.checkpoint import write_atomically
+from dsd.suite.recipe import validate
+
+LONGEST_LABEL = 160  # bytes
+SCHEMA = "dsd-run"
+VERSION = 1
+
+
+class _Open(BaseModel):
+    """Known fields are checked; a record may hold more."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class PhaseRecord(_Open):
+    """What one phase did."""
+
+    name: str
+    folder: str  # its name in the tree of plans, which tells the mask
+    mask: str
+    sparsity: float
+    epochs: float
+    steps: int
+    lr: float
+    decay: dict[str, Any]
+    log: list[dict[str, Any]]  # a row an epoch: epoch, lr, train, heldout
+    handed_on_epoch: float
+    layers: dict[str, dict[str, int]]  # layer -> weights, kept
+    stages: list[dict[str, Any]]  # stage, moment, layers -> histogram
+    sign_changes: dict[str, int]  # layer -> against the phase's start
+    returned: dict[str, Any]  # layer -> what became of the weights that the phase before had pruned
+    test: dict[str, dict[str, float]]  # split -> figures
+    skipped: list[str]  # examples of any split that could not be used
+    made: dict[str, Any]  # when, where, how long
+
+
+class Record(_Open):
+    """One run: a path through the tree of plans, and what came out."""
+
+    schema_name: str
+    version: int
+    recipe: str
+    title: str
+    corpus: dict[str, Any]
+    table: str | None
+    column: str | None
+    scale: str
+    overrides: list[str]
+    arm: str
+    source: str
+    seed: int
+    metric: str
+    lower_is_better: bool
+    settings: dict[str, Any]
+    parameters: int
+    phases: list[PhaseRecord]
+    final: dict[str, dict[str, float]]
+    examples: dict[str, str]  # file, sha256
+    made: dict[str, Any]
+
+
+def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: int) -> str:
+    """Returns a record's file name without its ending."""
+    return ".".join([label(recipe, scale, overrides), arm, f"seed{seed}"])
+
+
+def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
+    """Returns the name that a recipe, its scale and its changed settings have in file names.
+
+    Where these are many, a digest of them all ends it: a file name holds 255 bytes.
+    """
+    scaled = recipe if scale == "full" else f"{recipe}.{scale}"
+    text = "+".join([scaled, *sorted(overrides)])
+    name = "".join(c if (c.isascii() and c.isalnum()) or c in "-_.=+" else "_" for c in text)
+    if len(name) > LONGEST_LABEL:
+        name = f"{name[:LONGEST_LABEL]}~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return name
+
+
+def write(path: Path, record: dict[str, Any], examples: dict[str, np.ndarray]) -> None:
+    """Writes the record and, beside it, its per-example results (`.npz`)."""
+    sidecar = path.with_name(path.name.removesuffix(".json") + ".npz")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **examples)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(sidecar, buffer.getvalue())
+    named = {"file": sidecar.name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+    record = {"schema_name": SCHEMA, "version": VERSION, **record, "examples": named}
+    Record.model_validate(record)
+    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (_compact_lists(text) + "\n").encode())
+
+
+def read(path: Path) -> Record:
+    """Reads and checks one record.
+
+    Raises UserError that names the file: not JSON, another schema or version, a missing field, a
+    figure that is not finite.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: not a run record: {error}") from None
+    if not isinstance(raw, dict) or raw.get("schema_name") != SCHEMA:
+        raise UserError(f"{path}: not a run record (schema_name is not {SCHEMA!r}); move it away")
+    if raw.get("version") != VERSION:
+        raise UserError(
+            f"{path}: record version {raw.get('version')!r} is not known; this program reads "
+            f"version {VERSION}: update it, or make the record again"
+        )
+    return validate(Record, raw, str(path))
+
+
+def read_examples(path: Path) -> dict[str, np.ndarray]:
+    """Returns the per-example results that belong to the record at `path`.
+
+    Keys are `<path of phases>/<split>/<name>`. Raises UserError when the sidecar is missing or is
+    another one.
+    """
+    named = read(path).examples
+    sidecar = path.with_name(named["file"])
+    if not sidecar.exists():
+        raise UserError(f"{sidecar}: missing; it belongs to {path.name}")
+    data = sidecar.read_bytes()
+    if hashlib.sha256(data).hexdigest() != named["sha256"]:
+        raise UserError(f"{sidecar}: not the file that {path.name} was written with")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def made(device: torch.device, root: Path) -> dict[str, Any]:
+    """Returns how a number was made: command, revision, device, versions, date."""
+    packages = ("torch", "torchvision", "torchaudio", "accelerate", "numpy")
+    return {
+        "command": shlex.join(["dsd", *sys.argv[1:]]),
+        "revision": revision(root),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in packages if (found := _version(name))},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Returns the GPU's name, or the processor's and how many threads torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    model = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    return f"{device.type}: {model}, {torch.get_num_threads()} threads"
+
+
+def revision(root: Path) -> str:
+    """Returns the checkout's git revision, with "+changes" when code or recipes differ from it."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
+        except OSError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    head = git("rev-parse", "HEAD")
+    if head is None:
+        return "unknown"
+    code = [":!results", ":!docs", ":!*.md"]
+    return head + ("+changes" if git("status", "--porcelain", "--", ".", *code) else "")
+
+
+def finite(figures: dict[str, float], where: str) -> dict[str, float]:
+    """Returns the figures; raises UserError when one of them is NaN or infinite."""
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise UserError(f"{where}: {name} is {value}; the network has diverged: lower the rate")
+    return figures
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it holds {name}, which no figure may be")
+
+
+def _compact_lists(text: str) -> str:
+    """Puts each list of plain numbers on one line, so that histograms stay short in a diff."""
+    return re.sub(
+        r"\[\n[\s\d.,eE+-]*\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text
+    )

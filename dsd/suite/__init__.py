@@ -1,0 +1,1 @@
+"""What is to be run: folders of recipes, recipes, tasks."""

@@ -1,0 +1,113 @@
+"""A suite: a folder with `recipes/`. The core finds it and imports a recipe's task by path."""
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from dsd.errors import UserError
+from dsd.suite.recipe import Recipe, load_recipe, nearest
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A folder that holds `recipes/<corpus>/<network>.yaml` beside `recipes/<corpus>/task.py`."""
+
+    root: Path
+
+    @property
+    def recipes(self) -> dict[str, Path]:
+        """Returns {"<corpus>-<network>": file}, sorted."""
+        files = sorted((self.root / "recipes").glob("*/*.yaml"))
+        return {f"{file.parent.name}-{file.stem}": file for file in files}
+
+    @property
+    def corpora(self) -> list[str]:
+        """Returns the names of the corpora that have a task."""
+        return sorted(file.parent.name for file in (self.root / "recipes").glob("*/task.py"))
+
+    def recipe(self, name: str, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
+        """Reads one recipe. Raises UserError when there is none of that name, or it is faulty."""
+        recipes = self.recipes
+        if name not in recipes:
+            raise UserError(f"no recipe is called {name!r}{nearest(name, recipes)} (see: dsd list)")
+        return load_recipe(recipes[name], scale, overrides)
+
+    def task_module(self, corpus: str) -> ModuleType:
+        """Imports `recipes/<corpus>/task.py`."""
+        if corpus not in self.corpora:
+            raise UserError(f"no corpus is called {corpus!r}{nearest(corpus, self.corpora)}")
+        return self._import(self.root / "recipes" / corpus / "task.py")
+
+    def command_modules(self) -> list[ModuleType]:
+        """Imports the files with which tasks and the analysis add commands."""
+        files = [*(self.root / "recipes").glob("*/commands.py"), self.root / "analysis/commands.py"]
+        return [self._import(file) for file in sorted(files) if file.exists()]
+
+    def _import(self, path: Path) -> ModuleType:
+        name = ".".join(path.relative_to(self.root).with_suffix("").parts)
+        loaded = sys.modules.get(name)
+        if loaded is not None and loaded.__file__ == str(path):
+            return loaded
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+
+def find_suite(start: Path | None = None) -> Suite | None:
+    """Returns the suite of the nearest folder upwards that holds recipes, or None."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if any((folder / "recipes").glob("*/*.yaml")):
+            return Suite(folder)
+    return None
+
+
+def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
+    """Returns the folder with the recipe's data.
+
+    The miniature is written on first use. The real corpus is where the variable named like the
+    corpus points, e.g. IMAGENET; raises UserError when it points nowhere.
+    """
+    module = suite.task_module(recipe.corpus)
+    if recipe.scale == "mini":
+        folder = runs / "miniature" / recipe.corpus
+        module.miniature(folder)
+        return folder
+    miniature = (
+        f"\nOr run the miniature:  dsd run {recipe.name} --scale mini"
+        f"   (make {recipe.name}-dsd SCALE=mini)"
+    )
+    return given_folder(recipe.corpus, module, recipe.name, f"dsd run {recipe.name}", miniature)
+
+
+def given_folder(
+    corpus: str, module: ModuleType, who: str, command: str, otherwise: str = ""
+) -> Path:
+    """Returns the folder that the corpus's variable points at; raises UserError when it does not.
+
+    `module`: the corpus's task. The error says `who` needs it, what to get, and the `command`.
+    """
+    variable = corpus.upper()
+    given = os.environ.get(variable)
+    if given and Path(given).is_dir():
+        return Path(given)
+    fault = f"is {given}, where no folder is" if given else "is not set"
+    raise UserError(
+        f"{variable} {fault}: {who} needs the {corpus} corpus.\n"
+        f"Layout expected:\n{_indent(module.LAYOUT)}\n"
+        f"Where to get it:\n{_indent(module.SOURCE)}\n"
+        f"Then:  {variable}=/path {command}{otherwise}"
+    )
+
+
+def _indent(text: str) -> str:
+    return "\n".join("  " + line for line in text.strip().splitlines())

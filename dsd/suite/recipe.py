@@ -1,0 +1,223 @@
+"""Recipes: validated YAML, one file per row of the paper's tables."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dsd.errors import UserError
+from dsd.suite.decay import Decay
+
+MaskKind = Literal["magnitude", "random", "none"]
+SUFFIXES = {"magnitude": "", "random": "-random", "none": "-unmasked", "kept": "-masked"}
+M = TypeVar("M", bound=BaseModel)
+Sparsity = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(_Strict):
+    """A torch optimizer and its settings; the learning rate belongs to the phase."""
+
+    name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    nesterov: bool | None = None
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    alpha: float | None = None  # RMSprop's decay
+    betas: tuple[float, float] | None = None
+    eps: float | None = None
+
+
+class Phase(_Strict):
+    """One stretch of training: how long, how fast, how sparse."""
+
+    epochs: Annotated[float, Field(ge=0)]
+    lr: Annotated[float, Field(gt=0)]
+    sparsity: Sparsity = 0.0
+    decay: Decay = Decay()
+
+
+class Arm(_Strict):
+    """A path through the phases. `mask` says what a sparse phase's mask is made of."""
+
+    source: Literal["paper", "ours"]  # whose schedule it is
+    phases: Annotated[tuple[str, ...], Field(min_length=1)]
+    mask: MaskKind = "magnitude"
+    keep_mask: bool = False  # the first sparse phase's mask is never dropped nor chosen again
+    note: str = ""
+
+
+class Node(_Strict):
+    """One phase at its place in the tree of plans."""
+
+    name: str  # the phase's name in the recipe
+    folder: str  # name of its folder, which also tells the mask
+    phase: Phase
+    mask: MaskKind | Literal["kept"]  # kept: the mask of the phase before goes on
+
+
+def held_sparsity(path: Sequence[Node]) -> float:
+    """Returns the sparsity in force at the end of a path; a kept mask has that of its choice."""
+    chosen = [node for node in path if node.mask != "kept"]
+    return chosen[-1].phase.sparsity
+
+
+class Recipe(_Strict):
+    """How one network is trained on one corpus, arm by arm."""
+
+    name: str
+    title: str
+    corpus: str
+    table: str | None = None  # the paper's table (results/paper/<table>.csv)
+    column: str | None = None  # prefix of this recipe's columns in it, where it holds several
+    exclude: tuple[str, ...] = ()  # never pruned, besides biases and normalisation
+    momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
+    hand_on: Literal["last", "best_heldout"] = "last"  # the weights a phase hands on
+    dense_seed: Annotated[int, Field(ge=0)] | None = None  # all seeds branch from this one's dense
+    optimizer: Optimizer
+    clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
+    clip_norm: Annotated[float, Field(gt=0)] | None = None  # L2, of the whole gradient
+    task: dict[str, Any]  # checked by the corpus's task.py
+    phases: dict[str, Phase]
+    arms: dict[str, Arm]
+    notes: tuple[str, ...] = ()
+    scale: str = "full"
+
+    @model_validator(mode="after")
+    def _arms_use_known_phases(self) -> "Recipe":
+        for arm_name, arm in self.arms.items():
+            for phase in arm.phases:
+                if phase not in self.phases:
+                    raise ValueError(
+                        f"arms.{arm_name}.phases: no phase is called {phase!r}"
+                        + nearest(phase, self.phases)
+                    )
+            if self.phases[arm.phases[0]].sparsity > 0:
+                raise ValueError(f"arms.{arm_name}.phases: the first phase must be dense")
+            masked = arm.mask != "none" and any(self.phases[p].sparsity > 0 for p in arm.phases)
+            if arm.keep_mask and not masked:
+                raise ValueError(f"arms.{arm_name}.keep_mask: the arm has no mask to keep")
+        return self
+
+    def plan(self, arm_name: str) -> list[Node]:
+        """Returns the arm's phases in order. Arms that begin alike share those nodes.
+
+        Raises UserError when the recipe has no such arm.
+        """
+        if arm_name not in self.arms:
+            raise UserError(
+                f"{self.name}: no arm is called {arm_name!r}" + nearest(arm_name, self.arms)
+            )
+        arm = self.arms[arm_name]
+        nodes: list[Node] = []
+        for name in arm.phases:
+            phase = self.phases[name]
+            mask: MaskKind | Literal["kept"] = arm.mask if phase.sparsity > 0 else "none"
+            if arm.keep_mask and any(node.mask != "none" for node in nodes):
+                mask = "kept"
+            folder = name + (SUFFIXES[mask] if phase.sparsity > 0 or mask == "kept" else "")
+            nodes.append(Node(name=name, folder=folder, phase=phase, mask=mask))
+        return nodes
+
+
+def nearest(word: str, known: Any) -> str:
+    """Returns '; did you mean ...?' for an error message, or the list of what is known."""
+    known = [str(k) for k in known]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """Returns `base` with `change` laid over it: mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = merge(old, value)
+        merged[key] = value
+    return merged
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Turns `phases.dense.epochs=3` into nested mappings; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"{text!r}: settings are written key=value, e.g. phases.dense.epochs=3")
+    try:
+        nested = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"{text!r}: the value is not valid YAML") from None
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
+    """Reads, merges and checks one recipe; `recipes/<corpus>/<network>.yaml` gives it its name.
+
+    `scale` names an entry of the recipe's `scales:` section, laid over the rest; `full` is the
+    recipe as it stands. Raises UserError that names file and key.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys, see CONTRIBUTING.md")
+    scales = raw.pop("scales", None) or {}
+    if not isinstance(scales, dict) or any(
+        not isinstance(s, dict | type(None)) for s in scales.values()
+    ):
+        raise UserError(f"{path}: scales: each scale is a mapping of the keys it changes")
+    if scale != "full":
+        if scale not in scales:
+            raise UserError(
+                f"{path}: the recipe has no scale {scale!r}" + nearest(scale, ["full", *scales])
+            )
+        raw = merge(raw, scales[scale] or {})
+    for override in overrides:
+        raw = merge(raw, parse_override(override))
+    names = {"name": f"{path.parent.name}-{path.stem}", "corpus": path.parent.name, "scale": scale}
+    return validate(Recipe, {**raw, **names}, str(path))
+
+
+def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
+    """Checks `raw` against a pydantic model; the first fault becomes a one-line UserError."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _keys_at(model, fault["loc"][:-1])
+            wrong = str(fault["loc"][-1])
+            raise UserError(f"{where}: unknown key {key!r}{nearest(wrong, known)}") from None
+        message = fault["msg"].removeprefix("Value error, ")
+        raise UserError(f"{where}: {key + ': ' if key else ''}{message}") from None
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Returns the valid keys of the section that `loc` leads to."""
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", None)
+        annotation = fields[str(part)].annotation if fields and part in fields else current
+        current = _inner_model(annotation) or current
+    return list(current.model_fields)
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _inner_model(inner)
+        if found:
+            return found
+    return None

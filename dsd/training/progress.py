@@ -1,0 +1,103 @@
+"""What a run shows: a bar on a terminal, lines in a log file, scalars for TensorBoard."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from dsd.suite.recipe import Node
+
+
+class Reporter:
+    """Shows phase, epoch, speed and time left; writes scalars beside the run when asked to."""
+
+    def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
+        self._console = console
+        self._tensorboard = tensorboard
+        self._writer: Any = None
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def phase(
+        self, where: str, node: Node, steps: int, done: int, unit: str, per_epoch: int
+    ) -> None:
+        """A phase begins, or goes on at step `done` of `steps`."""
+        self.close()
+        self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
+        self._started, self._examples, self._done = time.monotonic(), 0, done
+        pruned = node.phase.sparsity > 0
+        sparsity = f", sparsity {node.phase.sparsity:.0%}, mask {node.mask}" if pruned else ""
+        resumed = f", resumed at step {done} of {steps}" if done else ""
+        rate = f"{node.phase.epochs:g} epochs at lr {node.phase.lr:g}"
+        self.note(f"{where}: {rate}{sparsity}{resumed}")
+        if self._tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            folder = self._tensorboard / where.replace("/", ".")
+            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("[bold]{task.description}"),
+                TextColumn("epoch {task.fields[epoch]}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(
+                node.name, total=steps, completed=done, epoch=self._epoch_text(done), speed=""
+            )
+
+    def step(self, done: int, examples: int) -> None:
+        """A step is done; `examples` were in it."""
+        self._examples += examples
+        self._done = done
+        if self._bar:
+            self._bar.update(
+                self._task, completed=done, epoch=self._epoch_text(done), speed=self._speed()
+            )
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is done; `row` is its line in the record."""
+        figures = {
+            f"{split}/{name}": value
+            for split in ("train", "heldout")
+            for name, value in row.get(split, {}).items()
+        }
+        line = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self.note(f"  epoch {row['epoch']:g}/{self._epochs:g}  {line}  {self._speed()}")
+        if self._writer:
+            for name, value in {**figures, "lr": row["lr"]}.items():
+                self._writer.add_scalar(name, value, self._done)
+            self._writer.flush()
+
+    def note(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Takes the bar away and closes the scalars' file."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+    def _epoch_text(self, done: int) -> str:
+        return f"{min(done // self._per_epoch + 1, -(-self._epochs // 1)):g}/{self._epochs:g}"
+
+    def _speed(self) -> str:
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        return f"{self._examples / seconds:.0f} {self._unit}/s"

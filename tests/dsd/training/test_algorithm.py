@@ -1,0 +1,391 @@
+"""Whole runs of a suite of one's own, in this process: what is trained, shared, recorded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from dsd.errors import UserError
+from dsd.runs import checkpoint, record
+from dsd.runs.finished import find
+from dsd.suite.folder import Suite
+from dsd.training.algorithm import Options, Run
+from dsd.training.progress import Reporter
+from dsd.training.stop import Stop, Stopped
+
+
+def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = None) -> Run:
+    found = Suite(suite)
+    recipe = found.recipe("points-mlp", "mini", overrides)
+    module = found.task_module("points")
+    task = module.task(module.Settings(**recipe.task), suite, seed, 0)
+    return Run(
+        recipe=recipe,
+        usual=found.recipe("points-mlp", "mini"),
+        overrides=overrides,
+        seed=seed,
+        task=task,
+        accelerator=Accelerator(cpu=True),
+        options=Options(),
+        runs=suite / "runs",
+        records=suite / "records",
+        checkpoint_every_s=0,
+        made=record.made(torch.device("cpu"), suite),
+        stop=stop or Stop(),
+        reporter=Reporter(Console(quiet=True)),
+    )
+
+
+def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
+    state = checkpoint.load(run.node_folder(run.recipe.plan(arm)[:depth]))
+    assert state is not None
+    return state["model"]
+
+
+def test_algorithm_1_prunes_holds_and_restores(own_suite):
+    run = make_run(own_suite)
+    path = run.arm("dsd")
+    dense, sparse, redense = (weights(run, "dsd", depth) for depth in (1, 2, 3))
+    for name in ("3.weight", "5.weight"):
+        pruned = sparse[name] == 0
+        assert int(pruned.sum()) == round(0.5 * pruned.numel())
+        assert dense[name][pruned].abs().max() <= dense[name][~pruned].abs().min()
+        assert not torch.signbit(sparse[name][pruned]).any()
+        assert not torch.equal(sparse[name][~pruned], dense[name][~pruned])
+        assert (redense[name][pruned] != 0).any()
+    assert (sparse["0.weight"] != 0).all()  # excluded
+
+    done = record.read(path)
+    assert [phase.steps for phase in done.phases] == [24, 10, 8]
+    assert [stage["stage"] for phase in done.phases for stage in phase.stages] == [
+        "dense",
+        "pruned",
+        "sparse-trained",
+        "zeros restored",
+        "re-dense",
+    ]
+    for phase in done.phases:
+        for stage in phase.stages:
+            for name, histogram in stage["layers"].items():
+                total = sum(histogram["counts"]) + sum(
+                    histogram[key] for key in ("below", "above", "zeros")
+                )
+                assert total == dense[name].numel()
+    assert done.phases[1].layers["3.weight"] == {"weights": 1024, "kept": 512}
+    assert done.phases[2].returned["3.weight"]["pruned"] == 512
+    assert done.final == done.phases[-1].test
+    assert done.made["device"].startswith("cpu: ")
+    assert torch.__version__.startswith(done.made["versions"]["torch"])
+    examples = record.read_examples(path)
+    wrong = examples["dense/sparse/redense/test/wrong"]
+    assert 100 * wrong.mean() == pytest.approx(done.final["test"]["error_pct"])
+
+
+def test_the_record_tells_the_test_error_of_the_weights_it_handed_on(own_suite):
+    run = make_run(own_suite)
+    done = record.read(run.arm("baseline"))
+    net = run.task.model()
+    net.load_state_dict(weights(run, "baseline", 1))
+    net.eval()
+    x, y = run.task._points["test"]  # type: ignore[attr-defined]
+    error = 100 * (net(x).argmax(1) != y).float().mean().item()
+    assert done.final["test"]["error_pct"] == pytest.approx(error)
+
+
+def test_arms_share_the_dense_phase_and_nothing_is_trained_twice(own_suite, monkeypatch):
+    run = make_run(own_suite)
+    run.arm("dsd")
+    before = {f: f.stat().st_mtime_ns for f in run.folder.rglob("checkpoint*")}
+    run.arm("random")
+    run.arm("dsd")
+    assert {f: f.stat().st_mtime_ns for f in before} == before
+    monkeypatch.setattr(
+        "dsd.training.algorithm.train_phase", lambda *a, **k: pytest.fail("trained again")
+    )
+    run.arm("dsd")
+
+
+def test_changed_settings_share_the_phases_that_they_do_not_change(own_suite):
+    usual = make_run(own_suite)
+    usual.arm("dsd")
+    changed = make_run(own_suite, "phases.sparse.sparsity=0.75")
+    done = record.read(changed.arm("dsd"))
+    folders = [
+        run.node_folder(run.recipe.plan("dsd")[:depth])
+        for run in (usual, changed)
+        for depth in (1, 2)
+    ]
+    assert folders[0] == folders[2]
+    assert folders[1] != folders[3]
+    assert int((weights(changed, "dsd", 2)["3.weight"] == 0).sum()) == 768
+    assert int((weights(usual, "dsd", 2)["3.weight"] == 0).sum()) == 512
+    assert done.overrides == ["phases.sparse.sparsity=0.75"]
+    other = make_run(own_suite, "task.width=16")
+    assert other.node_folder(other.recipe.plan("baseline")) != folders[0]
+
+
+def test_controls_differ_in_the_mask_alone(own_suite):
+    run = make_run(own_suite)
+    for arm in ("dsd", "finetune", "random"):
+        run.arm(arm)
+    arms = ("dsd", "finetune", "random")
+    dsd, finetune, random = (weights(run, arm, 2)["3.weight"] for arm in arms)
+    assert (finetune != 0).all()
+    assert int((random == 0).sum()) == int((dsd == 0).sum()) == 512
+    assert not torch.equal(random == 0, dsd == 0)
+    rows = {
+        arm: json.loads((run.records / f"points-mlp.mini.{arm}.seed0.json").read_text())
+        for arm in ("dsd", "finetune")
+    }
+    for a, b in zip(rows["dsd"]["phases"], rows["finetune"]["phases"], strict=True):
+        assert [row["lr"] for row in a["log"]] == [row["lr"] for row in b["log"]]
+        assert a["steps"] == b["steps"]
+
+
+def test_two_rounds(own_suite):
+    run = make_run(own_suite)
+    done = record.read(run.arm("dsdsd"))
+    folders = [phase.folder for phase in done.phases]
+    assert folders == ["dense", "sparse", "redense", "sparse", "redense"]
+    second = weights(run, "dsdsd", 4)["3.weight"]
+    assert int((second == 0).sum()) == 512
+    assert set(done.phases[4].returned) == {"3.weight", "5.weight"}
+
+
+def test_seeds_differ_and_the_same_seed_repeats(own_suite, tmp_path):
+    first = record.read(make_run(own_suite).arm("baseline"))
+    other = record.read(make_run(own_suite, seed=1).arm("baseline"))
+    (own_suite / "runs").rename(tmp_path / "away")
+    again = record.read(make_run(own_suite).arm("baseline"))
+    assert again.phases[0].log == first.phases[0].log
+    assert other.phases[0].log != first.phases[0].log
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def asked(self) -> bool:
+        self.looks -= 1
+        self.reason = "enough" if self.looks < 0 else ""
+        return bool(self.reason)
+
+
+def undated(path: Path) -> dict:
+    """A record without what may differ between two equal runs: dates, commands, seconds."""
+    content = json.loads(path.read_text())
+    for part in (content, *content["phases"]):
+        part.pop("made")
+    return content
+
+
+def test_stopped_at_every_step_the_run_ends_with_the_same_bits(own_suite, tmp_path):
+    whole = make_run(own_suite)
+    expected = undated(whole.arm("dsd"))
+    final = weights(whole, "dsd", 3)
+    (own_suite / "runs").rename(tmp_path / "away")
+    stops = 0
+    while True:
+        run = make_run(own_suite, stop=StopAfter(looks=1))
+        torch.manual_seed(stops)  # what the process did before must not matter
+        try:
+            path = run.arm("dsd")
+            break
+        except Stopped:
+            stops += 1
+    assert stops > 25
+    assert undated(path) == expected
+    for name, value in weights(run, "dsd", 3).items():
+        assert torch.equal(value, final[name]), name
+
+
+def test_a_loss_that_is_not_finite_names_step_and_checkpoint(own_suite):
+    with pytest.raises(UserError, match=r"not finite at step 13 of phase dense.*good.* step 12"):
+        make_run(own_suite, "task.explode_at=13").arm("baseline")
+
+
+def test_other_settings_are_refused_by_name(own_suite):
+    make_run(own_suite).arm("baseline")
+    run = make_run(own_suite)
+    run.recipe = run.usual = run.recipe.model_copy(update={"momentum": "keep"})
+    with pytest.raises(UserError, match=r"other settings .momentum: 'pruned' then, 'keep' now"):
+        run.arm("baseline")
+
+
+def test_best_heldout_hands_on_the_best_epoch(own_suite):
+    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8", "phases.dense.lr=1")
+    done = record.read(run.arm("llr"))
+    errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
+    best = errors.index(min(errors))
+    assert done.phases[0].handed_on_epoch == best + 1 < 8, "the case needs a best before the last"
+    net = run.task.model()
+    net.load_state_dict(weights(run, "llr", 1))
+    net.eval()
+    x, y = run.task._points["heldout"]  # type: ignore[attr-defined]
+    error = 100 * (net(x).argmax(1) != y).float().mean().item()
+    assert error == pytest.approx(errors[best])
+
+
+def test_the_task_says_which_figure_chooses(own_suite):
+    task = own_suite / "recipes" / "points" / "task.py"
+    text = task.read_text()
+    text = text.replace('choose_by = "error_pct"', 'choose_by = "worst"')
+    figures = 'return {"error_pct": 100 * float(np.mean(results["wrong"]))}'
+    both = 'e = 100 * float(np.mean(results["wrong"])); return {"error_pct": e, "worst": -e}'
+    assert figures in text
+    task.write_text(text.replace(figures, both))
+    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8")
+    done = record.read(run.arm("baseline"))
+    errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
+    assert done.phases[0].handed_on_epoch == errors.index(max(errors)) + 1
+    assert max(errors) > min(errors)
+
+
+def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
+    def moved(*overrides: str) -> tuple[float, dict[str, object]]:
+        run = make_run(
+            own_suite,
+            "optimizer={name: sgd}",
+            "phases.dense={epochs: 0.125, lr: 1}",
+            "task.dropout=0",
+            *overrides,
+        )
+        checkpoint.seed_all(run.seed, "dense", 0)
+        start = {k: v.clone() for k, v in run.task.model().state_dict().items()}
+        settings = record.read(run.arm("baseline")).settings
+        end = weights(run, "baseline", 1)
+        change = torch.cat([(end[k] - v).flatten() for k, v in start.items()])
+        return change.abs().max().item(), change.norm().item(), settings
+
+    largest, length, settings = moved()
+    assert largest > 0.01
+    assert not {"clip_value", "clip_norm"} & settings.keys()
+    largest, length, settings = moved("clip_value=0.001")
+    assert largest == pytest.approx(0.001, rel=1e-4)
+    assert length > 0.0011
+    assert settings["clip_value"] == 0.001
+    largest, length, settings = moved("clip_norm=0.001")
+    assert length == pytest.approx(0.001, rel=1e-3)
+    assert settings["clip_norm"] == 0.001
+
+
+def test_checkpoints_keep_what_the_network_needs_beside_its_weights(own_suite):
+    run = make_run(own_suite)
+    run.arm("baseline")
+    state = checkpoint.load(run.node_folder(run.recipe.plan("baseline")))
+    assert state is not None
+    assert state["assets"] == {"classes": ["apart", "together"]}
+
+
+def test_excluding_what_is_not_there_names_the_nearest(own_suite):
+    with pytest.raises(UserError, match="exclude"):
+        make_run(own_suite, "exclude=[conv9]").arm("baseline")
+
+
+@pytest.mark.parametrize("scale", ["full", "short"])
+def test_labels_of_file_names(scale):
+    assert record.label("a-b", scale, ()) == {"full": "a-b", "short": "a-b.short"}[scale]
+    assert record.label("a-b", "full", ("x=/c d", "w=1")) == "a-b+w=1+x=_c_d"
+    many = [record.label("a-b", scale, (*["x=1"] * 99, last)) for last in ("y=1", "y=2")]
+    assert many[0] != many[1]
+    assert max(map(len, many)) < 200
+
+
+def test_records_are_checked_on_reading(own_suite, tmp_path):
+    path = make_run(own_suite).arm("baseline")
+    good = json.loads(path.read_text())
+    other = tmp_path / "other.json"
+
+    def refused(match: str, **change: object) -> None:
+        other.write_text(json.dumps({**good, **change}))
+        with pytest.raises(UserError, match=match) as fault:
+            record.read(other)
+        assert "other.json" in str(fault.value)
+
+    refused("version 2 is not known", version=2)
+    refused("not a run record", schema_name="x")
+    refused("final", final={"test": {"error_pct": "high"}})
+    refused("NaN", final={"test": {"error_pct": float("nan")}})
+    other.write_text("[")
+    with pytest.raises(UserError, match="not a run record"):
+        record.read(other)
+    sidecar = path.with_suffix(".npz")
+    np.savez(sidecar, x=np.zeros(3))
+    with pytest.raises(UserError, match="not the file that"):
+        record.read_examples(path)
+
+
+def test_the_sparse_control_never_drops_its_mask(own_suite):
+    run = make_run(own_suite)
+    run.arm("dsd")
+    done = record.read(run.arm("sparse"))
+    dsd = record.read(run.records / "points-mlp.mini.dsd.seed0.json")
+    assert [phase.folder for phase in done.phases] == ["dense", "sparse", "redense-masked"]
+    before, after = (weights(run, "sparse", depth) for depth in (2, 3))
+    for name in ("3.weight", "5.weight"):
+        assert torch.equal(before[name] == 0, after[name] == 0)
+        assert not torch.equal(before[name], after[name])
+    last, dsd_last = done.phases[-1], dsd.phases[-1]
+    assert [row["lr"] for row in last.log] == [row["lr"] for row in dsd_last.log]
+    assert (last.steps, last.sparsity, last.mask) == (dsd_last.steps, 0.5, "kept")
+    assert last.layers["3.weight"] == {"weights": 1024, "kept": 512}
+    assert last.returned == {}
+    assert [stage["stage"] for stage in last.stages] == ["sparse-trained"]
+    assert done.phases[1].made == dsd.phases[1].made, "the sparse phase is shared"
+
+
+def test_the_sparse_control_of_two_rounds_keeps_its_first_mask(own_suite):
+    arms = "arms.long={source: ours, phases: [dense, sparse, redense, again], keep_mask: true}"
+    run = make_run(own_suite, "phases.again={epochs: 1, lr: 0.001, sparsity: 0.25}", arms)
+    done = record.read(run.arm("long"))
+    assert [phase.sparsity for phase in done.phases] == [0, 0.5, 0.5, 0.5]
+    first, last = (weights(run, "long", depth)["3.weight"] == 0 for depth in (2, 4))
+    assert torch.equal(first, last)
+
+
+def test_a_mask_to_keep_must_be_chosen_first(own_suite):
+    arms = "arms.x={source: ours, phases: [dense, sparse], mask: none, keep_mask: true}"
+    with pytest.raises(UserError, match=r"arms\.x\.keep_mask: the arm has no mask to keep"):
+        make_run(own_suite, arms)
+
+
+def test_all_seeds_branch_from_one_dense_phase(own_suite):
+    first = make_run(own_suite, "dense_seed=1", seed=1)
+    one, two = (make_run(own_suite, "dense_seed=1", seed=seed) for seed in (0, 2))
+    one.dense, two.dense = first, first
+    done = [record.read(run.arm("dsd")) for run in (one, two, first)]
+    assert [run.seed for run in done] == [0, 2, 1]
+    assert len({json.dumps(run.phases[0].log) for run in done}) == 1
+    assert len({json.dumps(run.phases[1].log) for run in done}) == 3
+    assert [run.settings.get("dense_seed") for run in done] == [1, 1, None]
+    assert one.arm("baseline") == two.arm("baseline") == first.arm("baseline")
+    assert not (one.folder / "dense" / "phase.json").exists()
+    assert find(Suite(own_suite), one.node_folder(one.recipe.plan("dsd")), own_suite / "runs")
+    found = find(
+        Suite(own_suite),
+        one.records / "points-mlp.mini+dense_seed=1.dsd.seed0.json",
+        own_suite / "runs",
+    )
+    assert found.dense_folder == first.node_folder(first.recipe.plan("baseline"))
+
+
+def test_the_command_trains_the_shared_dense_phase_first(own_suite, dsd):
+    done = dsd("run", "points-mlp", "--scale", "mini", "--seed", "3", "dense_seed=0", cwd=own_suite)
+    assert done.returncode == 0, done.stderr
+    phases = sorted(path.relative_to(own_suite) for path in own_suite.rglob("phase.json"))
+    seeds = [(path.parts[2], path.parts[-2]) for path in phases]
+    assert seeds == [("seed0", "dense"), ("seed3", "sparse"), ("seed3", "redense")]
+
+
+def test_with_momentum_reset_every_arm_gets_a_new_solver(own_suite):
+    kept, reset = (make_run(own_suite, *more) for more in ((), ("momentum=reset",)))
+    for arm in ("dsd", "finetune", "llr"):
+        first = [record.read(run.arm(arm)).phases[1].log[0]["train"] for run in (kept, reset)]
+        assert first[0] != first[1], arm
