@@ -86,7 +86,7 @@ def test_every_arm_and_two_seeds_in_one_command_with_scalars(dsd, own_suite):
     done = dsd("run", "points-mlp", "--scale", "mini", *words, cwd=own_suite)
     assert done.returncode == 0, done.stderr
     found = records(own_suite)
-    assert len(found) == 6 * 2
+    assert len(found) == 7 * 2
     assert found["points-mlp.mini.dsd.seed1"]["seed"] == 1
     command = found["points-mlp.mini.dsd.seed1"]["made"]["command"]
     assert command.startswith("dsd run points-mlp --scale mini --arm all")
