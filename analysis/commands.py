@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dsd.cli import the_suite
 from dsd.errors import UserError
-from dsd.suite.folder import corpus_folder
+from dsd.suite.folder import corpus_folder, the_suite
 
 Out = Annotated[
     Path | None,

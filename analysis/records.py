@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from dsd.errors import UserError
 from dsd.runs.record import Record, read
+from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Node, Optimizer, Recipe
+from dsd.suite.recipe import Recipe
 
 ARMS = ("baseline", "dsd", "finetune", "llr", "random")  # every recipe's, in the tables' order
 # Settings that a mean may span; what stays includes the fingerprint of the data.
-FREE = ("path", "seed", "processes", "channels_last", "compile")
+RECIPES_OWN = ("optimizer", "clip_value", "clip_norm", "exclude", "momentum", "carry_over")
+FREE = {"path", "seed", "dense_seed", "processes", "channels_last", "compile"}
 
 
 class Spread(NamedTuple):
@@ -45,7 +47,7 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """Returns what must be said beside the figures: of the corpus, then of the recipe."""
-        return [*self.corpus_notes, *(self.record.model_extra or {}).get("notes", [])]
+        return [*self.corpus_notes, *self.record.notes]
 
     @property
     def corpus_notes(self) -> list[str]:
@@ -148,6 +150,12 @@ def read_all(folder: Path, scale: str | None = None) -> list[Run]:
     return [run for run in runs if scale in (None, run.record.scale)]
 
 
+def settings(record: Record) -> Settings:
+    """Returns a record's settings through their model, with the layers that it says were pruned."""
+    layers = tuple(record.phases[-1].layers)
+    return Settings.model_validate({**record.settings, "layers": layers})
+
+
 def of_one_seed(paths: Iterable[Path], purpose: str) -> list[Run]:
     """Reads records of one recipe, scale and seed, in the order of the arms.
 
@@ -171,8 +179,8 @@ def groups(runs: Iterable[Run]) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         record = run.record
-        settings = {key: value for key, value in record.settings.items() if key not in FREE}
-        key = json.dumps([_conditions(record), settings], sort_keys=True)
+        shared = settings(record).model_dump(mode="json", exclude=FREE | {"exclude"})
+        key = json.dumps([_conditions(record), shared], sort_keys=True)
         found.setdefault(key, []).append(run)
     together = [Group(tuple(members)) for members in found.values()]
     for group in together:
@@ -217,23 +225,18 @@ def _drift(record: Record, suite: Suite) -> str:
     """Returns in what the recipe has changed since the run, "" for nothing."""
     try:
         recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
-        changed = _changed(record.settings, recipe, record.arm)
+        changed = _changed(settings(record), recipe, record.arm)
     except (UserError, ValidationError, KeyError):
         return "the recipe, as it is today, cannot make this run"
     return f"the recipe's {', '.join(changed)} changed since the run" if changed else ""
 
 
-def _changed(settings: dict[str, Any], recipe: Recipe, arm: str) -> list[str]:
+def _changed(settings: Settings, recipe: Recipe, arm: str) -> list[str]:
     pairs: dict[str, tuple[object, object]] = {
-        "task": (settings["task"], json.loads(json.dumps(recipe.task))),
-        "optimizer": (Optimizer.model_validate(settings["optimizer"]), recipe.optimizer),
-        "clip_value": (settings.get("clip_value"), recipe.clip_value),
-        "clip_norm": (settings.get("clip_norm"), recipe.clip_norm),
-        "exclude": (tuple(settings["exclude"]), recipe.exclude),
-        "momentum": (settings["momentum"], recipe.momentum),
-        "hand_on": (settings["hand_on"], recipe.hand_on),
-        "phases": ([Node.model_validate(node) for node in settings["path"]], recipe.plan(arm)),
+        "task": (settings.task, json.loads(json.dumps(recipe.task))),
+        "phases": (settings.path, tuple(recipe.plan(arm))),
     }
+    pairs |= {name: (getattr(settings, name), getattr(recipe, name)) for name in RECIPES_OWN}
     return [name for name, (then, now) in pairs.items() if then != now]
 
 

@@ -4,14 +4,13 @@
 
 A turn is one short epoch of the CIFAR-10 recipe on random pixels: plain, ours, plain again, each
 with its own copy of the network and the same batches from the same Loader. Ours is
-`dsd.training.phase.train_phase` with accelerate, the image task, sums over the epoch and the
+`dsd.training.phase.train_epoch` with accelerate, the image task, sums over the epoch and the
 progress bar of a terminal. The plain loop only adds the loss up. Checkpoints and scores are left
 out of both.
 """
 
 import io
 import os
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -24,11 +23,12 @@ from torch import nn
 
 from benchmarks.pairs import ROOT, Way, compare, options, write
 from data.images import ImageSet
-from dsd import Sparsifier
 from dsd.suite.recipe import Recipe, load_recipe
 from dsd.training.optimizers import make_optimizer
-from dsd.training.phase import Hooks, Parts, Progress, train_phase
+from dsd.training.phase import finish_epoch, train_epoch
 from dsd.training.progress import Reporter
+from dsd.training.run import Options, Run
+from dsd.training.state import TrainState
 from dsd.training.stop import Stop
 from recipes.images import ImageTask, Settings
 
@@ -47,7 +47,7 @@ def case(
         overrides=(
             f"task.network={network}",
             f"task.batch_size={batch_size}",
-            "phases.dense={epochs: 1, lr: 0.01}",
+            "phases.dense={epochs: 1000, lr: 0.01}",
         ),
     )
     images = random_images(steps * batch_size, pixels)
@@ -106,26 +106,33 @@ def plain_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.de
 
 def our_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.device) -> Way:
     """Returns a function that trains one epoch more, as a phase of a run."""
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
-    node = recipe.plan("baseline")[0]
-    optimizer = make_optimizer(recipe.optimizer, net.parameters(), node.phase.lr)
-    sparsifier = Sparsifier(net, optimizer, node.phase.sparsity, recipe.exclude)
-    parts = Parts(accelerator, net, accelerator.prepare_model(net), optimizer, sparsifier)
-    reporter = Reporter(Console(file=io.StringIO(), force_terminal=True))
-    hooks = Hooks(
-        save=lambda: None,
-        due=lambda: False,
+    run = Run(
+        recipe=recipe,
+        usual=recipe,
+        overrides=(),
+        seed=0,
+        task=task,
+        task_settings=Settings,
+        accelerator=Accelerator(cpu=device.type == "cpu", mixed_precision="no"),
+        options=Options(),
+        runs=ROOT / "runs",  # nothing is written there
+        records=ROOT / "runs",
+        checkpoint_every_s=float("inf"),
+        provenance={},
         stop=Stop(),
-        step=reporter.step,
-        epoch=reporter.epoch,
+        reporter=Reporter(Console(file=io.StringIO(), force_terminal=True)),
     )
-    train = partial(train_phase, node.phase, task, parts)
-    epochs, steps = count(), task.steps_per_epoch
+    (place,) = run.path("baseline")
+    optimizer = make_optimizer(recipe.optimizer, net.parameters(), place.node.phase.lr)
+    model = run.accelerator.prepare_model(net)
+    state = TrainState(net, model, optimizer, run.sparsifier(net, optimizer))
+    total = round(place.node.phase.epochs * task.steps_per_epoch)
 
     def turn() -> None:
-        reporter.phase("dense", node, steps, 0, task.unit, steps)
-        train(Progress(), hooks, first_epoch=next(epochs))
-        reporter.close()
+        run.reporter.phase(place, total, state.progress.steps, task.unit, task.steps_per_epoch)
+        train_epoch(run, place, state, total)
+        finish_epoch(run, place, state)
+        run.reporter.close()
 
     return turn
 

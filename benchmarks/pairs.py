@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dsd.runs.record import made
+from dsd.runs.provenance import provenance
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -101,6 +101,10 @@ def write(name: str, cases: Iterable[dict[str, Any]], device: torch.device, out:
         done.append(case)
         print(json.dumps(case), flush=True)
     command = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
-    result = {"benchmark": name, "cases": done, "made": made(device, ROOT) | {"command": command}}
+    result = {
+        "benchmark": name,
+        "cases": done,
+        "made": provenance(device, ROOT) | {"command": command},
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")

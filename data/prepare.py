@@ -26,7 +26,7 @@ from data.speech import (
     summary,
 )
 from dsd.errors import UserError
-from dsd.runs.checkpoint import lock, write_atomically
+from dsd.runs.files import lock, write_atomically
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 try:
-    import torch
+    import accelerate  # noqa: F401, the first of the packages that might be missing
     import typer
-    from accelerate import Accelerator
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -28,13 +27,15 @@ except ModuleNotFoundError as missing:
 from dsd import __version__
 from dsd.errors import UserError
 from dsd.runs import record
+from dsd.runs.provenance import provenance
 from dsd.suite import download
-from dsd.suite.folder import Suite, corpus_folder, find_suite
-from dsd.suite.recipe import Recipe, nearest, validate
-from dsd.suite.task import Task
-from dsd.training.algorithm import Options, Run
-from dsd.training.evaluate import score
+from dsd.suite.folder import corpus_folder, find_suite, the_suite
+from dsd.suite.recipe import nearest
+from dsd.training.algorithm import train_arm
+from dsd.training.device import make_accelerator, set_deterministic
+from dsd.training.evaluate import evaluate_split
 from dsd.training.progress import Reporter
+from dsd.training.run import Options, Run
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
 
 app = typer.Typer(
@@ -148,8 +149,8 @@ def run(
     )
     stop = Stop(time_limit)
     stop.listen()
-    made = {
-        **record.made(accelerator.device, suite.root),
+    origin = {
+        **provenance(accelerator.device, suite.root),
         **asdict(options),
         "processes": accelerator.num_processes,
     }
@@ -164,13 +165,14 @@ def run(
             usual=suite.recipe(recipe, scale),
             overrides=overrides,
             seed=number,
-            task=_task(suite, chosen, corpus, number, workers),
+            task=suite.task(chosen, corpus, number, workers),
+            task_settings=suite.task_module(chosen.corpus).Settings,
             accelerator=accelerator,
             options=options,
             runs=runs,
             records=records,
             checkpoint_every_s=checkpoint_every,
-            made=made,
+            provenance=origin,
             stop=stop,
             reporter=Reporter(console, scalars if accelerator.is_main_process else None),
             dense=dense,
@@ -183,7 +185,7 @@ def run(
             try:
                 for name in arms:
                     console.print(f"{chosen.name} {name} seed {number}", style="bold")
-                    written = one.arm(name)
+                    written = train_arm(one, name)
                     console.print(f"record: {written}", soft_wrap=True)
             finally:
                 one.reporter.close()
@@ -219,7 +221,7 @@ def evaluate(
     suite = the_suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
     corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")
-    task = _task(suite, chosen, corpus, 0, workers)
+    task = suite.task(chosen, corpus, 0, workers)
     accelerator = make_accelerator(device, precision, False)
     net = task.model(weights).to(accelerator.device)
     net = accelerator.prepare_model(net, evaluation_mode=True)
@@ -227,9 +229,29 @@ def evaluate(
     for note in task.corpus.get("notes", ()):
         console.print(f"note: {note}", soft_wrap=True)
     for split in task.tests:
-        figures, _ = score(task, net, accelerator, split)
-        for name, value in figures.items():
+        metrics, _ = evaluate_split(task, net, accelerator, split)
+        for name, value in metrics.items():
             console.print(f"{split} {name} {value:.2f}")
+
+
+@app.command("convert")
+def convert_runs(
+    runs: Annotated[
+        Path | None, typer.Argument(help="A folder of runs (default: the suite's runs/).")
+    ] = None,
+) -> None:
+    """Converts runs of version 0.1.0 for this version; nothing is trained.
+
+    A phase that was stopped in its middle goes on to the same bits. Records are left alone.
+    """
+    from dsd.runs.convert import convert
+
+    suite = the_suite()
+    folder = runs or suite.root / "runs"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name the folder that --runs named")
+    for line in convert(suite, folder):
+        print(line)
 
 
 @app.command("export")
@@ -333,7 +355,7 @@ def main() -> NoReturn:
     except UserError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; mend it, run again")
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; fix it, run again")
     sys.exit(0)
 
 
@@ -341,25 +363,6 @@ def _fail(message: str) -> NoReturn:
     if os.environ.get("RANK", "0") == "0":  # one line, however many processes
         print(f"dsd: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-def the_suite() -> Suite:
-    """Returns the suite around the working folder; raises UserError when there is none."""
-    suite = find_suite()
-    if suite is None:
-        raise UserError(
-            f"no recipes/<corpus>/<network>.yaml in {Path.cwd()} or above; "
-            "go to a checkout of the suite, or to a folder of your own with recipes/"
-        )
-    return suite
-
-
-def _task(suite: Suite, recipe: Recipe, corpus: Path, seed: int, workers: int) -> Task:
-    module = suite.task_module(recipe.corpus)
-    where = f"{suite.recipes[recipe.name]}: task"
-    checked = validate(module.Settings, recipe.task, where)
-    task: Task = module.task(checked, corpus, seed, workers)
-    return task
 
 
 def _show(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
@@ -370,27 +373,3 @@ def _scales(path: Path) -> list[str]:
     import yaml
 
     return list(yaml.safe_load(path.read_text()).get("scales") or ())
-
-
-def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
-    """Returns what --device, --precision and --compile ask for; UserError for what there is not."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"--device {device}: not known; known: auto, cpu, cuda")
-    if precision not in ("fp32", "bf16"):
-        raise UserError(f"--precision {precision}: not known; known: fp32, bf16")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
-    return Accelerator(
-        cpu=device == "cpu" or not torch.cuda.is_available(),
-        mixed_precision="bf16" if precision == "bf16" else "no",
-        dynamo_backend="inductor" if compile else None,
-    )
-
-
-def set_deterministic(wanted: bool) -> None:
-    """Asks torch for algorithms that give the same bits every time."""
-    if wanted:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted, warn_only=True)
-    torch.backends.cudnn.benchmark = not wanted
-    torch.backends.cudnn.allow_tf32 = False  # fp32 in the record means fp32

@@ -7,7 +7,7 @@ from analysis.figures.curves import of_first_seed
 from analysis.records import Run, groups, read_all
 from analysis.report.page import build
 from dsd.errors import UserError
-from dsd.runs.checkpoint import write_atomically
+from dsd.runs.files import write_atomically
 from dsd.suite.folder import Suite, corpus_folder
 
 

@@ -69,7 +69,7 @@ def _facts(recipe: Recipe) -> Iterator[str]:
         if phase.decay.shape != "constant":
             yield f"rate inside {phase_name(name)}: {_decay(phase.decay)}"
     yield f"never pruned: {', '.join(recipe.exclude)}, biases, normalisation"
-    yield f"weights handed on: {recipe.hand_on.replace('_', ' ')} epoch"
+    yield f"weights handed on: {recipe.carry_over.replace('_', ' ')} epoch"
     yield f"task: {_pairs(recipe.task)}"
     if recipe.table:
         column = f", {recipe.column}" if recipe.column else ""

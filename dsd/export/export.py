@@ -13,7 +13,9 @@ from dsd.errors import UserError
 from dsd.export import inference_cost as proof
 from dsd.export.model_card import card
 from dsd.runs import checkpoint
+from dsd.runs.files import write_atomically
 from dsd.runs.finished import Trained, find
+from dsd.runs.tree import address
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from dsd.suite.task import Plain
@@ -40,7 +42,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     compared = proof.compare(plain.network, baseline, plain.example)
     weights = _safetensors(trained.state["model"])
     sha256 = hashlib.sha256(weights).hexdigest()
-    title, notes = _told(suite, trained)
+    title, notes = _title_and_notes(suite, trained)
     config = _config(trained, plain, title, corpus, sha256)
     readme = card(
         trained,
@@ -55,7 +57,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     folder.mkdir(parents=True, exist_ok=True)
     contents = (weights, _json(config), _json(compared), readme.encode())
     for name, data in zip(FILES, contents, strict=True):
-        checkpoint.write_atomically(folder / name, data)
+        write_atomically(folder / name, data)
     return folder, compared
 
 
@@ -97,12 +99,11 @@ def _safetensors(state: dict[str, torch.Tensor]) -> bytes:
     return save(own, {"format": "pt"})
 
 
-def _told(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
+def _title_and_notes(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
     """Returns the title, and what must be said beside the figures."""
     if trained.record:
         corpus_notes = trained.record.corpus.get("notes", [])
-        own: list[str] = (trained.record.model_extra or {}).get("notes", [])
-        return trained.record.title, [*corpus_notes, *own]
+        return trained.record.title, [*corpus_notes, *trained.record.notes]
     recipe = suite.recipe(trained.recipe)
     return recipe.title, list(recipe.notes)
 
@@ -115,10 +116,10 @@ def _config(trained: Trained, plain: Plain, title: str, corpus: str, sha256: str
         "scale": trained.scale,
         "corpus": corpus,
         "arm": trained.record.arm if trained.record else None,
-        "path": "/".join(node["folder"] for node in trained.path),
-        "seed": trained.settings["seed"],
+        "path": address(trained.path),
+        "seed": trained.settings.seed,
         "load": plain.load,
-        "task": trained.settings["task"],
+        "task": trained.settings.task,
         "assets": trained.state.get("assets", {}),
         "weights": {"file": FILES[0], "sha256": sha256},
     }

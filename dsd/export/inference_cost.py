@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dsd.runs.record import device_name
+from dsd.runs.provenance import device_name
 
 ROUNDS, FEWEST = 30, 10
 SECONDS = 20.0  # that all rounds may take

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 from dsd.runs.finished import Trained
+from dsd.runs.tree import address
+from dsd.suite.recipe import held_sparsity
 from dsd.suite.task import Plain
 
 PAPER = "[DSD: Dense-Sparse-Dense Training](https://arxiv.org/abs/1607.04381)"
@@ -34,7 +36,7 @@ def card(
     mini = trained.scale == "mini" or any(note.startswith("miniature") for note in notes)
     parts = [
         _front_matter(trained, plain, corpus),
-        f"# {text(title)}: {_arm(trained)}, seed {trained.settings['seed']}",
+        f"# {text(title)}: {_arm(trained)}, seed {trained.settings.seed}",
         *([MINIATURE] if mini else []),
         f"A network from a reproduction of {PAPER} (Han et al., ICLR 2017): train dense; prune, "
         "and retrain under the mask; drop the mask, and retrain dense. This one went through the "
@@ -86,7 +88,7 @@ def _front_matter(trained: Trained, plain: Plain, corpus: str) -> str:
             "dataset": {"name": f"{corpus}, {split}", "type": corpus},
             "metrics": [{"type": name, "value": round(v, 4)} for name, v in figures.items()],
         }
-        for split, figures in trained.phase["test"].items()
+        for split, figures in trained.phase.test.items()
     ]
     head = {
         "license": "apache-2.0",
@@ -100,22 +102,22 @@ def _front_matter(trained: Trained, plain: Plain, corpus: str) -> str:
 def _arm(trained: Trained) -> str:
     if trained.record:
         return f"arm {text(trained.record.arm)}"
-    return "phases " + text("/".join(node["folder"] for node in trained.path))
+    return "phases " + text(address(trained.path))
 
 
 def _phases(trained: Trained) -> str:
     rows = []
-    for node in trained.path:
-        phase, masked = node["phase"], node["mask"] != "none"
-        sparsity = f"{phase['sparsity']:g}, {text(node['mask'])}" if masked else "no mask"
-        rows.append((text(node["name"]), f"{phase['epochs']:g}", f"{phase['lr']:g}", sparsity))
+    for depth, node in enumerate(trained.path, start=1):
+        zeros = f"{held_sparsity(trained.path[:depth]):g}, {text(node.mask)}"
+        sparsity = zeros if node.mask != "none" else "no mask"
+        rows.append((text(node.name), f"{node.phase.epochs:g}", f"{node.phase.lr:g}", sparsity))
     return _table(("phase", "epochs", "learning rate", "sparsity (fraction of zeros)"), rows)
 
 
 def _figures(trained: Trained) -> str:
     rows = [
         (text(split), text(name), f"{value:.2f}")
-        for split, figures in trained.phase["test"].items()
+        for split, figures in trained.phase.test.items()
         for name, value in figures.items()
     ]
     source = "From the run's folder; no record of it was found."
@@ -170,14 +172,14 @@ def _licences(plain: Plain, terms: str, mini: bool) -> str:
 
 
 def _made(trained: Trained, sha256: str) -> str:
-    made = trained.phase["made"]
+    made = trained.phase.made
     versions = ", ".join(f"{name} {found}" for name, found in made.get("versions", {}).items())
     facts = {
         "recipe": f"{trained.recipe}, scale {trained.scale}",
         "changed settings": ", ".join(trained.record.overrides) if trained.record else "",
         "revision": made.get("revision", "unknown"),
         "device": made.get("device", "unknown"),
-        "precision": trained.settings["precision"],
+        "precision": trained.settings.precision,
         "versions": versions or "unknown",
         "date": made.get("date", "unknown"),
         "SHA-256 of model.safetensors": sha256,

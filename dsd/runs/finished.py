@@ -1,14 +1,16 @@
 """A trained phase on the disk: its checkpoint, what the phase's file says of it, and its record."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dsd.errors import UserError
 from dsd.runs import checkpoint
-from dsd.runs.record import Record, label, read
+from dsd.runs.record import PhaseRecord, Record, label, read
+from dsd.runs.settings import Settings, difference
+from dsd.runs.tree import PhaseFile, read_phase
 from dsd.suite.folder import Suite
+from dsd.suite.recipe import Node
 
 
 @dataclass(frozen=True)
@@ -17,23 +19,26 @@ class Trained:
 
     folder: Path
     state: dict[str, Any]  # the checkpoint
-    phase: dict[str, Any]  # phase.json
+    file: PhaseFile
     recipe: str
     scale: str
     record_file: Path | None  # of the arm that ends here, if there is one
     record: Record | None
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """Returns all that decided the result."""
-        settings: dict[str, Any] = self.phase["settings"]
-        return settings
+        return self.file.settings
 
     @property
-    def path(self) -> list[dict[str, Any]]:
+    def phase(self) -> PhaseRecord:
+        """Returns what the phase did."""
+        return self.file.record
+
+    @property
+    def path(self) -> tuple[Node, ...]:
         """Returns the phases from the dense one to this one, as they were planned."""
-        path: list[dict[str, Any]] = self.settings["path"]
-        return path
+        return self.settings.path
 
     @property
     def name(self) -> str:
@@ -42,13 +47,14 @@ class Trained:
             return self.record_file.stem
         folders = [self.folder, *self.folder.parents][: len(self.path)]
         phases = "-".join(folder.name for folder in reversed(folders))
-        return f"{label(self.recipe, self.scale)}.{phases}.seed{self.settings['seed']}"
+        return f"{label(self.recipe, self.scale)}.{phases}.seed{self.settings.seed}"
 
     @property
     def dense_folder(self) -> Path:
         """Returns the folder of the dense phase, which all arms share, or even all seeds."""
         folder = [self.folder, *self.folder.parents][len(self.path) - 1]
-        seed = self.settings.get("dense_seed", self.settings["seed"])
+        seed = self.settings.dense_seed
+        seed = self.settings.seed if seed is None else seed
         return folder.parents[1] / f"seed{seed}" / folder.name
 
 
@@ -62,29 +68,29 @@ def find(suite: Suite, run: Path, runs: Path) -> Trained:
         folder = _folder_of(record, run, runs)
         return Trained(*_finished(folder), record.recipe, record.scale, run, record)
     folder, state, phase = _finished(run.resolve())
-    seed_folder = folder.parents[len(phase["settings"]["path"]) - 1]
+    seed_folder = folder.parents[len(phase.settings.path) - 1]
     recipe, scale = _recipe_of(suite, seed_folder.parent)
     # The checkpoint tells neither arm nor corpus notes; the record of the same run does.
     for place in (suite.root / "results" / "runs", seed_folder.parents[1] / "records"):
-        for file in sorted(place.glob(f"{recipe}*.seed{phase['settings']['seed']}.json")):
+        for file in sorted(place.glob(f"{recipe}*.seed{phase.settings.seed}.json")):
             record = read(file)
             if _same(record, phase):
                 return Trained(folder, state, phase, record.recipe, record.scale, file, record)
     return Trained(folder, state, phase, recipe, scale, None, None)
 
 
-def _finished(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+def _finished(folder: Path) -> tuple[Path, dict[str, Any], PhaseFile]:
     state = checkpoint.load_named(folder)
     file = folder / "phase.json"
     if not file.exists():
         raise UserError(f"{folder}: the phase is not finished; give its dsd run again, it goes on")
-    return folder, state, json.loads(file.read_text())
+    return folder, state, read_phase(folder)
 
 
 def _folder_of(record: Record, file: Path, runs: Path) -> Path:
     seed_folder = runs / label(record.recipe, record.scale) / f"seed{record.seed}"
     for phase in sorted(seed_folder.glob("**/phase.json")):
-        if _same(record, json.loads(phase.read_text())):
+        if _same(record, read_phase(phase.parent)):
             return phase.parent.resolve()
     raise UserError(
         f"{file}: the folders of this run are not in {seed_folder}; say where with --runs, or run "
@@ -92,9 +98,10 @@ def _folder_of(record: Record, file: Path, runs: Path) -> Path:
     )
 
 
-def _same(record: Record, phase: dict[str, Any]) -> bool:
+def _same(record: Record, phase: PhaseFile) -> bool:
     """Tells whether the record is of this very training; settings alone are of repetitions too."""
-    return record.settings == phase["settings"] and record.final == phase["test"]
+    settings = Settings.model_validate(record.settings)
+    return record.final == phase.record.test and not difference(settings, phase.settings)
 
 
 def _recipe_of(suite: Suite, folder: Path) -> tuple[str, str]:

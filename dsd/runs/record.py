@@ -8,22 +8,15 @@ import hashlib
 import io
 import json
 import math
-import platform
 import re
-import shlex
-import subprocess
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
 
 from dsd.errors import UserError
-from dsd.runs.checkpoint import write_atomically
+from dsd.runs.files import write_atomically
 from dsd.suite.recipe import validate
 
 LONGEST_LABEL = 160  # bytes
@@ -62,8 +55,8 @@ class PhaseRecord(_Open):
 class Record(_Open):
     """One run: a path through the tree of plans, and what came out."""
 
-    schema_name: str
-    version: int
+    schema_name: str = SCHEMA
+    version: int = VERSION
     recipe: str
     title: str
     corpus: dict[str, Any]
@@ -72,7 +65,8 @@ class Record(_Open):
     scale: str
     overrides: list[str]
     arm: str
-    source: str
+    source: str  # whose schedule it is: paper or ours
+    notes: list[str] = []  # what the recipe says must be known
     seed: int
     metric: str
     lower_is_better: bool
@@ -80,7 +74,7 @@ class Record(_Open):
     parameters: int
     phases: list[PhaseRecord]
     final: dict[str, dict[str, float]]
-    examples: dict[str, str]  # file, sha256
+    examples: dict[str, str] = {}  # file, sha256
     made: dict[str, Any]
 
 
@@ -102,7 +96,7 @@ def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
     return name
 
 
-def write(path: Path, record: dict[str, Any], examples: dict[str, np.ndarray]) -> None:
+def write(path: Path, record: Record, examples: dict[str, np.ndarray]) -> None:
     """Writes the record and, beside it, its per-example results (`.npz`)."""
     sidecar = path.with_name(path.name.removesuffix(".json") + ".npz")
     buffer = io.BytesIO()
@@ -110,9 +104,8 @@ def write(path: Path, record: dict[str, Any], examples: dict[str, np.ndarray]) -
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(sidecar, buffer.getvalue())
     named = {"file": sidecar.name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-    record = {"schema_name": SCHEMA, "version": VERSION, **record, "examples": named}
-    Record.model_validate(record)
-    text = json.dumps(record, indent=1, allow_nan=False, ensure_ascii=False)
+    content = record.model_copy(update={"examples": named}).model_dump(mode="json")
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
     write_atomically(path, (_compact_lists(text) + "\n").encode())
 
 
@@ -153,62 +146,12 @@ def read_examples(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def made(device: torch.device, root: Path) -> dict[str, Any]:
-    """Returns how a number was made: command, revision, device, versions, date."""
-    packages = ("torch", "torchvision", "torchaudio", "accelerate", "numpy")
-    return {
-        "command": shlex.join(["dsd", *sys.argv[1:]]),
-        "revision": revision(root),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "versions": {name: found for name in packages if (found := _version(name))},
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
-
-
-def device_name(device: torch.device) -> str:
-    """Returns the GPU's name, or the processor's and how many threads torch uses."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    model = platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].split(":", 1)[1].strip() if names else model
-    return f"{device.type}: {model}, {torch.get_num_threads()} threads"
-
-
-def revision(root: Path) -> str:
-    """Returns the checkout's git revision, with "+changes" when code or recipes differ from it."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
-        except OSError:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    head = git("rev-parse", "HEAD")
-    if head is None:
-        return "unknown"
-    code = [":!results", ":!docs", ":!*.md"]
-    return head + ("+changes" if git("status", "--porcelain", "--", ".", *code) else "")
-
-
 def finite(figures: dict[str, float], where: str) -> dict[str, float]:
     """Returns the figures; raises UserError when one of them is NaN or infinite."""
     for name, value in figures.items():
         if not math.isfinite(value):
             raise UserError(f"{where}: {name} is {value}; the network has diverged: lower the rate")
     return figures
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _refuse_constant(name: str) -> float:

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from dsd.errors import UserError
-from dsd.suite.recipe import Recipe, load_recipe, nearest
+from dsd.suite.recipe import Recipe, load_recipe, nearest, validate
+from dsd.suite.task import Task
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class Suite:
             raise UserError(f"no corpus is called {corpus!r}{nearest(corpus, self.corpora)}")
         return self._import(self.root / "recipes" / corpus / "task.py")
 
+    def task(self, recipe: Recipe, corpus: Path, seed: int, workers: int) -> Task:
+        """Returns the recipe's task on the data of a folder. Raises UserError for its settings."""
+        module = self.task_module(recipe.corpus)
+        where = f"{self.recipes[recipe.name]}: task"
+        checked = validate(module.Settings, recipe.task, where)
+        task: Task = module.task(checked, corpus, seed, workers)
+        return task
+
     def command_modules(self) -> list[ModuleType]:
         """Imports the files with which tasks and the analysis add commands."""
         files = [*(self.root / "recipes").glob("*/commands.py"), self.root / "analysis/commands.py"]
@@ -69,6 +78,17 @@ def find_suite(start: Path | None = None) -> Suite | None:
         if any((folder / "recipes").glob("*/*.yaml")):
             return Suite(folder)
     return None
+
+
+def the_suite() -> Suite:
+    """Returns the suite around the working folder; raises UserError when there is none."""
+    suite = find_suite()
+    if suite is None:
+        raise UserError(
+            f"no recipes/<corpus>/<network>.yaml in {Path.cwd()} or above; "
+            "go to a checkout of the suite, or to a folder of your own with recipes/"
+        )
+    return suite
 
 
 def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:

@@ -77,7 +77,7 @@ class Recipe(_Strict):
     column: str | None = None  # prefix of this recipe's columns in it, where it holds several
     exclude: tuple[str, ...] = ()  # never pruned, besides biases and normalisation
     momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
-    hand_on: Literal["last", "best_heldout"] = "last"  # the weights a phase hands on
+    carry_over: Literal["last", "best_heldout"] = "last"  # which epoch's weights
     dense_seed: Annotated[int, Field(ge=0)] | None = None  # all seeds branch from this one's dense
     optimizer: Optimizer
     clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient

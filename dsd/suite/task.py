@@ -50,7 +50,7 @@ class Task(Protocol):
     corpus: dict[str, Any]  # goes into the record: name, fingerprint, counts, notes
     assets: dict[str, Any]  # kept in every checkpoint: what a network needs beside its weights
     heldout: str | None  # split scored after every epoch; never the test set
-    choose_by: str  # the held-out figure that `hand_on: best_heldout` makes lowest
+    choose_by: str  # the held-out figure that `carry_over: best_heldout` makes lowest
     tests: tuple[str, ...]  # splits scored at the end of every phase
     steps_per_epoch: int
 

@@ -1,18 +1,29 @@
-"""Scoring a split: per-example results first, figures from them."""
+"""Evaluating a split: per-example results first, metrics from them."""
 
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from torch import nn
 
 from dsd.suite.task import Task, to_device
+from dsd.training import distributed
+from dsd.training.run import Run
 from dsd.training.stop import Stop, Stopped
 
 
-def score(
+def evaluate(
+    run: Run, net: nn.Module, split: str, stop: Stop | None = None
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Evaluates a run's plain network as it is now; no `stop` where stopping saves nothing."""
+    distributed.same_buffers(run.accelerator, net)
+    return evaluate_split(
+        run.task, net, run.accelerator, split, channels_last=run.options.channels_last, stop=stop
+    )
+
+
+def evaluate_split(
     task: Task,
     net: nn.Module,
     accelerator: Accelerator,
@@ -21,13 +32,13 @@ def score(
     channels_last: bool = False,
     stop: Stop | None = None,
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Returns (figures, per-example arrays in the split's order) of a network on a split.
+    """Returns (metrics, per-example arrays in the split's order) of a network on a split.
 
     Uses no random generator. Raises Stopped when a stop is asked for; nothing is lost by it.
     """
     was_training = net.training
     net.eval()
-    shard = accelerator.process_index, accelerator.num_processes
+    shard = distributed.shard(accelerator)
     columns: dict[str, list[Any]] = {}
     try:
         with torch.inference_mode():
@@ -40,10 +51,9 @@ def score(
                     columns.setdefault(name, []).extend(values)
     finally:
         net.train(was_training)
-    if accelerator.num_processes > 1:
-        shards = gather_object([columns])
-        names = {name for shard in shards for name in shard}
-        columns = {name: [v for shard in shards for v in shard.get(name, [])] for name in names}
+    parts = distributed.gather(accelerator, columns)
+    names = {name for part in parts for name in part}
+    columns = {name: [v for part in parts for v in part.get(name, [])] for name in names}
     order = np.argsort(np.asarray(columns.pop("index")), kind="stable")
     results = {name: _small(np.asarray(columns[name])[order]) for name in sorted(columns)}
     return task.metrics(split, results), results

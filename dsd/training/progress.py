@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dsd.suite.recipe import Node
+from dsd.runs.tree import Place
 
 
 class Reporter:
@@ -27,22 +27,21 @@ class Reporter:
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
-    def phase(
-        self, where: str, node: Node, steps: int, done: int, unit: str, per_epoch: int
-    ) -> None:
+    def phase(self, place: Place, steps: int, done: int, unit: str, per_epoch: int) -> None:
         """A phase begins, or goes on at step `done` of `steps`."""
         self.close()
+        node = place.node
         self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
         self._started, self._examples, self._done = time.monotonic(), 0, done
         pruned = node.phase.sparsity > 0
         sparsity = f", sparsity {node.phase.sparsity:.0%}, mask {node.mask}" if pruned else ""
         resumed = f", resumed at step {done} of {steps}" if done else ""
         rate = f"{node.phase.epochs:g} epochs at lr {node.phase.lr:g}"
-        self.note(f"{where}: {rate}{sparsity}{resumed}")
+        self.note(f"{place.address}: {rate}{sparsity}{resumed}")
         if self._tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            folder = self._tensorboard / where.replace("/", ".")
+            folder = self._tensorboard / place.address.replace("/", ".")
             self._writer = SummaryWriter(str(folder), purge_step=done + 1)
         if self._console.is_terminal:
             self._bar = Progress(

@@ -40,7 +40,8 @@ def features(
 
     Example: `FLICKR8K=/path dsd features flickr8k --network vgg16 --weights vgg16.caffemodel`
     """
-    from dsd.cli import make_accelerator, set_deterministic, the_suite
+    from dsd.suite.folder import the_suite
+    from dsd.training.device import make_accelerator, set_deterministic
     from recipes.flickr8k.features import extract
 
     if corpus != "flickr8k":

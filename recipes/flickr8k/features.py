@@ -28,7 +28,7 @@ from data.flickr8k import SUFFIXES, image_folder
 from data.images import read_image
 from data.transforms import channels_first, normalised
 from dsd.errors import UserError
-from dsd.runs.checkpoint import lock, write_atomically
+from dsd.runs.files import lock, write_atomically
 from dsd.suite.recipe import nearest
 from models import build
 from models.efficientnet_lite import weights_file

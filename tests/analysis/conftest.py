@@ -123,7 +123,7 @@ class House:
                 "optimizer": made.optimizer.model_dump(mode="json"),
                 "exclude": list(made.exclude),
                 "momentum": made.momentum,
-                "hand_on": made.hand_on,
+                "carry_over": made.carry_over,
                 "path": [node.model_dump(mode="json") for node in nodes],
                 "seed": seed,
                 "corpus": fingerprint,

@@ -17,12 +17,14 @@ from data.mini import flickr8k as mini
 from dsd.errors import UserError
 from dsd.pruning.targets import prunable
 from dsd.runs.checkpoint import load
-from dsd.runs.record import finite, made, read, read_examples
+from dsd.runs.provenance import provenance
+from dsd.runs.record import finite, read, read_examples
 from dsd.suite.folder import Suite
-from dsd.training.algorithm import Options, Run
-from dsd.training.evaluate import score
+from dsd.training.algorithm import train_arm
+from dsd.training.evaluate import evaluate_split
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
+from dsd.training.run import Options, Run
 from dsd.training.stop import Stop, Stopped
 from recipes.bleu import scores
 
@@ -108,7 +110,7 @@ def test_a_new_network_knows_how_often_words_occur(task):
 def test_figures_are_those_of_single_captions(task, corpus):
     net = task.model().eval()
     accelerator = Accelerator(cpu=True)
-    figures, _ = score(task, net, accelerator, "val")
+    figures, _ = evaluate_split(task, net, accelerator, "val")
     nats, words = [], 0
     for batch in task.eval_batches("val", ONE):
         for row, length in enumerate(batch["lengths"]):
@@ -119,7 +121,7 @@ def test_figures_are_those_of_single_captions(task, corpus):
     assert figures["loss"] == pytest.approx(np.mean(nats), rel=1e-5)
     assert figures["perplexity"] == pytest.approx(math.exp(sum(nats) / words), rel=1e-5)
 
-    figures, results = score(task, net, accelerator, "test_beam3")
+    figures, results = evaluate_split(task, net, accelerator, "test_beam3")
     test = flickr8k.load(corpus, "test")
     features = torch.from_numpy(flickr8k.load_features(corpus, "drawn", test.images))
     said = [task._vocabulary.decode(words) for words, _ in net.caption(features, beam=3)]
@@ -182,7 +184,7 @@ def test_a_network_that_diverged_is_told(task):
     net = task.model().eval()
     with torch.no_grad():
         net.bd[0, 0] = 1e5
-    figures, _ = score(task, net, Accelerator(cpu=True), "val")
+    figures, _ = evaluate_split(task, net, Accelerator(cpu=True), "val")
     assert figures["perplexity"] == math.inf
     with pytest.raises(UserError, match="perplexity is inf"):
         finite(figures, "epoch 1")
@@ -218,18 +220,19 @@ def test_a_stopped_captioner_goes_on_to_the_same_bits(task, tmp_path):
                 overrides=overrides,
                 seed=0,
                 task=task,
+                task_settings=MODULE.Settings,
                 accelerator=Accelerator(cpu=True),
                 options=Options(),
                 runs=tmp_path / folder,
                 records=tmp_path / folder,
                 checkpoint_every_s=1e9,
-                made=made(torch.device("cpu"), ROOT),
+                provenance=provenance(torch.device("cpu"), ROOT),
                 stop=stop,
                 reporter=Reporter(Console(quiet=True)),
             )
             with contextlib.suppress(Stopped):
-                run.arm("dsd")
-        state = load(run.node_folder(recipe.plan("dsd")))
+                train_arm(run, "dsd")
+        state = load(run.path("dsd")[-1].folder)
         assert state is not None
         return state["model"]
 

@@ -12,9 +12,12 @@ from rich.console import Console
 from dsd.errors import UserError
 from dsd.runs import checkpoint, record
 from dsd.runs.finished import find
+from dsd.runs.provenance import provenance
 from dsd.suite.folder import Suite
-from dsd.training.algorithm import Options, Run
+from dsd.training.algorithm import train_arm
 from dsd.training.progress import Reporter
+from dsd.training.random_state import seed_all
+from dsd.training.run import Options, Run
 from dsd.training.stop import Stop, Stopped
 
 
@@ -29,26 +32,27 @@ def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = No
         overrides=overrides,
         seed=seed,
         task=task,
+        task_settings=module.Settings,
         accelerator=Accelerator(cpu=True),
         options=Options(),
         runs=suite / "runs",
         records=suite / "records",
         checkpoint_every_s=0,
-        made=record.made(torch.device("cpu"), suite),
+        provenance=provenance(torch.device("cpu"), suite),
         stop=stop or Stop(),
         reporter=Reporter(Console(quiet=True)),
     )
 
 
 def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
-    state = checkpoint.load(run.node_folder(run.recipe.plan(arm)[:depth]))
+    state = checkpoint.load(run.path(arm)[depth - 1].folder)
     assert state is not None
     return state["model"]
 
 
 def test_algorithm_1_prunes_holds_and_restores(own_suite):
     run = make_run(own_suite)
-    path = run.arm("dsd")
+    path = train_arm(run, "dsd")
     dense, sparse, redense = (weights(run, "dsd", depth) for depth in (1, 2, 3))
     for name in ("3.weight", "5.weight"):
         pruned = sparse[name] == 0
@@ -87,7 +91,7 @@ def test_algorithm_1_prunes_holds_and_restores(own_suite):
 
 def test_the_record_tells_the_test_error_of_the_weights_it_handed_on(own_suite):
     run = make_run(own_suite)
-    done = record.read(run.arm("baseline"))
+    done = record.read(train_arm(run, "baseline"))
     net = run.task.model()
     net.load_state_dict(weights(run, "baseline", 1))
     net.eval()
@@ -98,40 +102,36 @@ def test_the_record_tells_the_test_error_of_the_weights_it_handed_on(own_suite):
 
 def test_arms_share_the_dense_phase_and_nothing_is_trained_twice(own_suite, monkeypatch):
     run = make_run(own_suite)
-    run.arm("dsd")
+    train_arm(run, "dsd")
     before = {f: f.stat().st_mtime_ns for f in run.folder.rglob("checkpoint*")}
-    run.arm("random")
-    run.arm("dsd")
+    train_arm(run, "random")
+    train_arm(run, "dsd")
     assert {f: f.stat().st_mtime_ns for f in before} == before
     monkeypatch.setattr(
-        "dsd.training.algorithm.train_phase", lambda *a, **k: pytest.fail("trained again")
+        "dsd.training.algorithm.train", lambda *a, **k: pytest.fail("trained again")
     )
-    run.arm("dsd")
+    train_arm(run, "dsd")
 
 
 def test_changed_settings_share_the_phases_that_they_do_not_change(own_suite):
     usual = make_run(own_suite)
-    usual.arm("dsd")
+    train_arm(usual, "dsd")
     changed = make_run(own_suite, "phases.sparse.sparsity=0.75")
-    done = record.read(changed.arm("dsd"))
-    folders = [
-        run.node_folder(run.recipe.plan("dsd")[:depth])
-        for run in (usual, changed)
-        for depth in (1, 2)
-    ]
+    done = record.read(train_arm(changed, "dsd"))
+    folders = [run.path("dsd")[depth - 1].folder for run in (usual, changed) for depth in (1, 2)]
     assert folders[0] == folders[2]
     assert folders[1] != folders[3]
     assert int((weights(changed, "dsd", 2)["3.weight"] == 0).sum()) == 768
     assert int((weights(usual, "dsd", 2)["3.weight"] == 0).sum()) == 512
     assert done.overrides == ["phases.sparse.sparsity=0.75"]
     other = make_run(own_suite, "task.width=16")
-    assert other.node_folder(other.recipe.plan("baseline")) != folders[0]
+    assert other.path("baseline")[-1].folder != folders[0]
 
 
 def test_controls_differ_in_the_mask_alone(own_suite):
     run = make_run(own_suite)
     for arm in ("dsd", "finetune", "random"):
-        run.arm(arm)
+        train_arm(run, arm)
     arms = ("dsd", "finetune", "random")
     dsd, finetune, random = (weights(run, arm, 2)["3.weight"] for arm in arms)
     assert (finetune != 0).all()
@@ -148,7 +148,7 @@ def test_controls_differ_in_the_mask_alone(own_suite):
 
 def test_two_rounds(own_suite):
     run = make_run(own_suite)
-    done = record.read(run.arm("dsdsd"))
+    done = record.read(train_arm(run, "dsdsd"))
     folders = [phase.folder for phase in done.phases]
     assert folders == ["dense", "sparse", "redense", "sparse", "redense"]
     second = weights(run, "dsdsd", 4)["3.weight"]
@@ -157,10 +157,10 @@ def test_two_rounds(own_suite):
 
 
 def test_seeds_differ_and_the_same_seed_repeats(own_suite, tmp_path):
-    first = record.read(make_run(own_suite).arm("baseline"))
-    other = record.read(make_run(own_suite, seed=1).arm("baseline"))
+    first = record.read(train_arm(make_run(own_suite), "baseline"))
+    other = record.read(train_arm(make_run(own_suite, seed=1), "baseline"))
     (own_suite / "runs").rename(tmp_path / "away")
-    again = record.read(make_run(own_suite).arm("baseline"))
+    again = record.read(train_arm(make_run(own_suite), "baseline"))
     assert again.phases[0].log == first.phases[0].log
     assert other.phases[0].log != first.phases[0].log
 
@@ -188,7 +188,7 @@ def undated(path: Path) -> dict:
 
 def test_stopped_at_every_step_the_run_ends_with_the_same_bits(own_suite, tmp_path):
     whole = make_run(own_suite)
-    expected = undated(whole.arm("dsd"))
+    expected = undated(train_arm(whole, "dsd"))
     final = weights(whole, "dsd", 3)
     (own_suite / "runs").rename(tmp_path / "away")
     stops = 0
@@ -196,7 +196,7 @@ def test_stopped_at_every_step_the_run_ends_with_the_same_bits(own_suite, tmp_pa
         run = make_run(own_suite, stop=StopAfter(looks=1))
         torch.manual_seed(stops)  # what the process did before must not matter
         try:
-            path = run.arm("dsd")
+            path = train_arm(run, "dsd")
             break
         except Stopped:
             stops += 1
@@ -208,20 +208,22 @@ def test_stopped_at_every_step_the_run_ends_with_the_same_bits(own_suite, tmp_pa
 
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(own_suite):
     with pytest.raises(UserError, match=r"not finite at step 13 of phase dense.*good.* step 12"):
-        make_run(own_suite, "task.explode_at=13").arm("baseline")
+        train_arm(make_run(own_suite, "task.explode_at=13"), "baseline")
 
 
 def test_other_settings_are_refused_by_name(own_suite):
-    make_run(own_suite).arm("baseline")
+    train_arm(make_run(own_suite), "baseline")
     run = make_run(own_suite)
     run.recipe = run.usual = run.recipe.model_copy(update={"momentum": "keep"})
     with pytest.raises(UserError, match=r"other settings .momentum: 'pruned' then, 'keep' now"):
-        run.arm("baseline")
+        train_arm(run, "baseline")
 
 
 def test_best_heldout_hands_on_the_best_epoch(own_suite):
-    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8", "phases.dense.lr=1")
-    done = record.read(run.arm("llr"))
+    run = make_run(
+        own_suite, "carry_over=best_heldout", "phases.dense.epochs=8", "phases.dense.lr=1"
+    )
+    done = record.read(train_arm(run, "llr"))
     errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
     best = errors.index(min(errors))
     assert done.phases[0].handed_on_epoch == best + 1 < 8, "the case needs a best before the last"
@@ -241,8 +243,8 @@ def test_the_task_says_which_figure_chooses(own_suite):
     both = 'e = 100 * float(np.mean(results["wrong"])); return {"error_pct": e, "worst": -e}'
     assert figures in text
     task.write_text(text.replace(figures, both))
-    run = make_run(own_suite, "hand_on=best_heldout", "phases.dense.epochs=8")
-    done = record.read(run.arm("baseline"))
+    run = make_run(own_suite, "carry_over=best_heldout", "phases.dense.epochs=8")
+    done = record.read(train_arm(run, "baseline"))
     errors = [row["heldout"]["error_pct"] for row in done.phases[0].log]
     assert done.phases[0].handed_on_epoch == errors.index(max(errors)) + 1
     assert max(errors) > min(errors)
@@ -257,16 +259,16 @@ def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
             "task.dropout=0",
             *overrides,
         )
-        checkpoint.seed_all(run.seed, "dense", 0)
+        seed_all(run.seed, "dense", 0)
         start = {k: v.clone() for k, v in run.task.model().state_dict().items()}
-        settings = record.read(run.arm("baseline")).settings
+        settings = record.read(train_arm(run, "baseline")).settings
         end = weights(run, "baseline", 1)
         change = torch.cat([(end[k] - v).flatten() for k, v in start.items()])
         return change.abs().max().item(), change.norm().item(), settings
 
     largest, length, settings = moved()
     assert largest > 0.01
-    assert not {"clip_value", "clip_norm"} & settings.keys()
+    assert settings["clip_value"] is settings["clip_norm"] is None
     largest, length, settings = moved("clip_value=0.001")
     assert largest == pytest.approx(0.001, rel=1e-4)
     assert length > 0.0011
@@ -278,15 +280,15 @@ def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
 
 def test_checkpoints_keep_what_the_network_needs_beside_its_weights(own_suite):
     run = make_run(own_suite)
-    run.arm("baseline")
-    state = checkpoint.load(run.node_folder(run.recipe.plan("baseline")))
+    train_arm(run, "baseline")
+    state = checkpoint.load(run.path("baseline")[-1].folder)
     assert state is not None
     assert state["assets"] == {"classes": ["apart", "together"]}
 
 
 def test_excluding_what_is_not_there_names_the_nearest(own_suite):
     with pytest.raises(UserError, match="exclude"):
-        make_run(own_suite, "exclude=[conv9]").arm("baseline")
+        train_arm(make_run(own_suite, "exclude=[conv9]"), "baseline")
 
 
 @pytest.mark.parametrize("scale", ["full", "short"])
@@ -299,7 +301,7 @@ def test_labels_of_file_names(scale):
 
 
 def test_records_are_checked_on_reading(own_suite, tmp_path):
-    path = make_run(own_suite).arm("baseline")
+    path = train_arm(make_run(own_suite), "baseline")
     good = json.loads(path.read_text())
     other = tmp_path / "other.json"
 
@@ -324,8 +326,8 @@ def test_records_are_checked_on_reading(own_suite, tmp_path):
 
 def test_the_sparse_control_never_drops_its_mask(own_suite):
     run = make_run(own_suite)
-    run.arm("dsd")
-    done = record.read(run.arm("sparse"))
+    train_arm(run, "dsd")
+    done = record.read(train_arm(run, "sparse"))
     dsd = record.read(run.records / "points-mlp.mini.dsd.seed0.json")
     assert [phase.folder for phase in done.phases] == ["dense", "sparse", "redense-masked"]
     before, after = (weights(run, "sparse", depth) for depth in (2, 3))
@@ -344,7 +346,7 @@ def test_the_sparse_control_never_drops_its_mask(own_suite):
 def test_the_sparse_control_of_two_rounds_keeps_its_first_mask(own_suite):
     arms = "arms.long={source: ours, phases: [dense, sparse, redense, again], keep_mask: true}"
     run = make_run(own_suite, "phases.again={epochs: 1, lr: 0.001, sparsity: 0.25}", arms)
-    done = record.read(run.arm("long"))
+    done = record.read(train_arm(run, "long"))
     assert [phase.sparsity for phase in done.phases] == [0, 0.5, 0.5, 0.5]
     first, last = (weights(run, "long", depth)["3.weight"] == 0 for depth in (2, 4))
     assert torch.equal(first, last)
@@ -360,20 +362,20 @@ def test_all_seeds_branch_from_one_dense_phase(own_suite):
     first = make_run(own_suite, "dense_seed=1", seed=1)
     one, two = (make_run(own_suite, "dense_seed=1", seed=seed) for seed in (0, 2))
     one.dense, two.dense = first, first
-    done = [record.read(run.arm("dsd")) for run in (one, two, first)]
+    done = [record.read(train_arm(run, "dsd")) for run in (one, two, first)]
     assert [run.seed for run in done] == [0, 2, 1]
     assert len({json.dumps(run.phases[0].log) for run in done}) == 1
     assert len({json.dumps(run.phases[1].log) for run in done}) == 3
     assert [run.settings.get("dense_seed") for run in done] == [1, 1, None]
-    assert one.arm("baseline") == two.arm("baseline") == first.arm("baseline")
+    assert train_arm(one, "baseline") == train_arm(two, "baseline") == train_arm(first, "baseline")
     assert not (one.folder / "dense" / "phase.json").exists()
-    assert find(Suite(own_suite), one.node_folder(one.recipe.plan("dsd")), own_suite / "runs")
+    assert find(Suite(own_suite), one.path("dsd")[-1].folder, own_suite / "runs")
     found = find(
         Suite(own_suite),
         one.records / "points-mlp.mini+dense_seed=1.dsd.seed0.json",
         own_suite / "runs",
     )
-    assert found.dense_folder == first.node_folder(first.recipe.plan("baseline"))
+    assert found.dense_folder == first.path("baseline")[-1].folder
 
 
 def test_the_command_trains_the_shared_dense_phase_first(own_suite, dsd):
@@ -387,5 +389,7 @@ def test_the_command_trains_the_shared_dense_phase_first(own_suite, dsd):
 def test_with_momentum_reset_every_arm_gets_a_new_solver(own_suite):
     kept, reset = (make_run(own_suite, *more) for more in ((), ("momentum=reset",)))
     for arm in ("dsd", "finetune", "llr"):
-        first = [record.read(run.arm(arm)).phases[1].log[0]["train"] for run in (kept, reset)]
+        first = [
+            record.read(train_arm(run, arm)).phases[1].log[0]["train"] for run in (kept, reset)
+        ]
         assert first[0] != first[1], arm

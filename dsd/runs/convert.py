@@ -1,0 +1,96 @@
+"""`dsd convert`: runs of version 0.1.0 become runs of this version, without training anything.
+
+It stays as long as such runs are about: it is the one place that knows format 1.
+"""
+
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from dsd.errors import UserError
+from dsd.runs import checkpoint
+from dsd.runs.files import lock, write_atomically
+from dsd.runs.record import PhaseRecord
+from dsd.runs.settings import Settings, digest
+from dsd.runs.tree import FORMAT, PhaseFile
+from dsd.suite.folder import Suite
+from dsd.suite.recipe import validate
+
+
+def convert(suite: Suite, runs: Path) -> Iterator[str]:
+    """Converts every phase below a folder of runs; yields a line for each that it changed.
+
+    Run again after a stop, it goes on. Raises UserError when a file is damaged or its folder is in
+    use.
+    """
+    folders = {path.parent for path in runs.glob(f"**/{checkpoint.POINTER}")}
+    for folder in sorted(folders, key=lambda path: -len(path.parts)):  # renamed from the leaves up
+        with lock(folder):
+            changed = _convert(suite, folder)
+        if changed:
+            yield f"{folder}: {changed}"
+
+
+def _convert(suite: Suite, folder: Path) -> str:
+    state = checkpoint.load(folder)
+    assert state is not None
+    layers = _pruned(state["model"], state["settings"]["exclude"])
+    done = folder / "phase.json"
+    old = _read(done) if done.exists() else None
+    if old is not None and old.get("format", 1) == 1:
+        parameters, raw = old.pop("parameters"), old.pop("settings")
+        settings = _settings(raw, layers, folder)
+        record = validate(PhaseRecord, old, str(done))
+        file = PhaseFile(format=FORMAT, settings=settings, parameters=parameters, record=record)
+        text = json.dumps(file.model_dump(mode="json"), allow_nan=False)
+        write_atomically(done, text.encode())
+    if state.get("format", 1) != 1:
+        return "phase.json" if old is not None and old.get("format", 1) == 1 else ""
+    settings = _settings(state["settings"], layers, folder)
+    content = {"half_widths": {}, **state}  # written at the phase's end alone
+    content |= {"format": FORMAT, "settings": settings.model_dump(mode="json")}
+    checkpoint.save(folder, content)
+    return _rename(suite, folder, settings)
+
+
+def _pruned(model: dict[str, Tensor], exclude: list[str]) -> tuple[str, ...]:
+    """Returns the parameters that format 1 pruned: matrices and more, without what is excluded."""
+
+    def excluded(name: str) -> bool:
+        parts = name.split(".")
+        path = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        return any(fnmatchcase(module, entry) for module in path for entry in exclude)
+
+    return tuple(
+        name
+        for name, weight in model.items()
+        if weight.dim() >= 2
+        and not name.rpartition(".")[2].startswith("bias")
+        and not excluded(name)
+    )
+
+
+def _settings(raw: dict[str, Any], layers: tuple[str, ...], folder: Path) -> Settings:
+    return validate(Settings, {**raw, "layers": layers}, f"{folder}: settings")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError:
+        raise UserError(f"{path}: damaged; remove it to train the phase again") from None
+
+
+def _rename(suite: Suite, folder: Path, settings: Settings) -> str:
+    """Gives a folder of changed settings the name that these have today."""
+    name = settings.path[-1].folder
+    if folder.name == name:
+        return "converted"
+    corpus = folder.parents[len(settings.path)].name.partition("-")[0]
+    new = folder.with_name(f"{name}-{digest(settings, suite.task_module(corpus).Settings)}")
+    folder.rename(new)
+    return f"converted, now {new.name}"

@@ -1,0 +1,137 @@
+"""The end of a phase: tests, weight statistics, its file; and the record of an arm."""
+
+from pathlib import Path
+from typing import Any
+
+from dsd.pruning import stages
+from dsd.runs import record
+from dsd.runs.record import PhaseRecord, Record
+from dsd.runs.tree import FORMAT, PhaseFile, Place, address
+from dsd.suite.recipe import held_sparsity
+from dsd.training.evaluate import evaluate
+from dsd.training.run import Run
+from dsd.training.state import TrainState, save
+
+
+def finish(run: Run, place: Place, state: TrainState) -> None:
+    """Evaluates the weights that the phase carries over, describes them, marks it finished."""
+    save(run, place, state)
+    epoch = carry_over(run, state)
+    before = place.parent.checkpoint() if place.parent else None
+    tests, examples = {}, {}
+    for split in run.task.tests:
+        metrics, results = evaluate(run, state.net, split)
+        tests[split] = record.finite(metrics, f"{place.folder}: {split}")
+        examples.update({f"{split}/{name}": values for name, values in results.items()})
+        words = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        run.reporter.note(f"{place.node.name}: {split} {words}")
+    layers = state.sparsifier.layers
+    if before is None:
+        state.half_widths = stages.half_widths(state.net, layers)
+    else:
+        state.half_widths = before["half_widths"]
+    save(run, place, state)
+    node, progress = place.node, state.progress
+    done = PhaseRecord(
+        name=node.name,
+        folder=node.folder,
+        mask=node.mask,
+        sparsity=held_sparsity(place.path),
+        epochs=node.phase.epochs,
+        steps=progress.steps,
+        lr=node.phase.lr,
+        decay=node.phase.decay.model_dump(mode="json"),
+        log=progress.epochs,
+        handed_on_epoch=epoch,
+        layers=state.sparsifier.report(),
+        stages=[*state.stages, _last_stage(place, state)],
+        sign_changes=stages.changes(state.net, before["model"], layers) if before else {},
+        returned=_reborn(place, state, before),
+        test=tests,
+        skipped=progress.skipped,
+        made={
+            **progress.sessions[-1],
+            "train_seconds": round(progress.seconds, 1),
+            "earlier_sessions": progress.sessions[:-1],
+        },
+    )
+    if run.accelerator.is_main_process:
+        parameters = sum(p.numel() for p in state.net.parameters())
+        file = PhaseFile(format=FORMAT, settings=place.settings, parameters=parameters, record=done)
+        place.finish(file, examples)
+    run.accelerator.wait_for_everyone()
+
+
+def carry_over(run: Run, state: TrainState) -> float:
+    """Goes back to the best epoch where the recipe says so; returns the epoch carried over."""
+    best = state.progress.best
+    if best is None:
+        return state.progress.steps / run.task.steps_per_epoch
+    if "model" in best:
+        state.net.load_state_dict(best["model"])
+        state.optimizer.load_state_dict(best["optimizer"])
+        state.progress.best = {"value": best["value"], "epoch": best["epoch"]}
+    epoch: float = best["epoch"]
+    return epoch
+
+
+def write_record(run: Run, arm: str, path: list[Place]) -> Path:
+    """Writes an arm's record from the files of its phases; returns the record's path."""
+    if run.dense and len(path) == 1:  # nothing of it is this seed's
+        return write_record(run.dense, arm, path)
+    recipe, task = run.recipe, run.task
+    stem = record.stem(recipe.name, recipe.scale, run.overrides, arm, run.seed)
+    where = run.records / f"{stem}.json"
+    if run.accelerator.is_main_process:
+        files = [place.file() for place in path]
+        note = recipe.arms[arm].note
+        content = Record(
+            recipe=recipe.name,
+            title=recipe.title,
+            corpus=task.corpus,
+            table=recipe.table,
+            column=recipe.column,
+            scale=recipe.scale,
+            overrides=list(run.overrides),
+            arm=arm,
+            source=recipe.arms[arm].source
+            if recipe.scale == "full" and not run.overrides
+            else "ours",
+            notes=[*recipe.notes, *([note] if note else [])],
+            seed=run.seed,
+            metric=task.metric,
+            lower_is_better=task.lower_is_better,
+            settings=files[-1].settings.model_dump(mode="json"),
+            parameters=files[0].parameters,
+            phases=[file.record for file in files],
+            final=files[-1].record.test,
+            made=files[-1].record.made,
+        )
+        examples = {
+            f"{address(place.path)}/{name}": values
+            for place in path
+            for name, values in place.examples().items()
+        }
+        record.write(where, content, examples)
+    run.accelerator.wait_for_everyone()
+    return where
+
+
+def _last_stage(place: Place, state: TrainState) -> dict[str, Any]:
+    name = "dense" if place.parent is None else "trained"
+    if state.sparsifier.active:
+        name = "sparse-trained"
+    elif state.stages:
+        name = "re-dense"
+    layers = stages.stage(state.net, state.half_widths)
+    return {"stage": name, "moment": "end", "layers": layers}
+
+
+def _reborn(place: Place, state: TrainState, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Describes the weights that the phase before had pruned, against those before pruning."""
+    if before is None or not before["sparsifier"]["masks"] or state.sparsifier.active:
+        return {}
+    assert place.parent
+    assert place.parent.parent  # a recipe's first phase is dense
+    dense = place.parent.parent.checkpoint()
+    return stages.reborn(state.net, before["sparsifier"]["masks"], dense["model"])

@@ -1,0 +1,122 @@
+"""One recipe and seed: what all its arms and phases share."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from pydantic import BaseModel
+
+from dsd.errors import UserError
+from dsd.pruning.sparsifier import Sparsifier
+from dsd.runs import record
+from dsd.runs.files import lock
+from dsd.runs.settings import Settings
+from dsd.runs.tree import Place, places
+from dsd.suite.recipe import Node, Recipe
+from dsd.suite.task import Task
+from dsd.training.optimizers import make_optimizer
+from dsd.training.progress import Reporter
+from dsd.training.stop import Stop
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, apart from the recipe; goes into the record."""
+
+    precision: str = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    deterministic: bool = True
+
+
+@dataclass
+class Run:
+    """What Algorithm 1 needs besides an arm's name."""
+
+    recipe: Recipe
+    usual: Recipe  # the same recipe and scale, without the overrides
+    overrides: tuple[str, ...]
+    seed: int
+    task: Task
+    task_settings: type[BaseModel]
+    accelerator: Accelerator
+    options: Options
+    runs: Path  # where checkpoints live
+    records: Path  # where records go
+    checkpoint_every_s: float
+    provenance: dict[str, Any]  # how this process computes: command, revision, device ...
+    stop: Stop
+    reporter: Reporter
+    dense: "Run | None" = None  # whose dense phase all arms branch from, where it is another seed's
+
+    @property
+    def folder(self) -> Path:
+        """Returns the folder of this seed's phases."""
+        return self.runs / record.label(self.recipe.name, self.recipe.scale) / f"seed{self.seed}"
+
+    def path(self, arm: str) -> list[Place]:
+        """Returns the places of an arm's phases in the tree."""
+        return places(
+            self.folder,
+            self.recipe.plan(arm),
+            self.recipe,
+            self.usual,
+            self._settings,
+            self.task_settings,
+            self.dense.path(arm)[0] if self.dense else None,
+        )
+
+    def owner(self, place: Place) -> "Run":
+        """Returns the run whose seed a phase has."""
+        return self.dense if self.dense and place.parent is None else self
+
+    def lock(self, place: Place) -> AbstractContextManager[None]:
+        """Holds the phase's folder for the processes of this run."""
+        return lock(place.folder) if self.accelerator.is_main_process else nullcontext()
+
+    def sparsifier(self, net: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Sparsifier:
+        """Returns what prunes the network as the recipe says."""
+        try:
+            return Sparsifier(
+                net,
+                optimizer,
+                sparsity=0.0,
+                exclude=self.recipe.exclude,
+                momentum=self.recipe.momentum,
+            )
+        except ValueError as error:
+            raise UserError(f"{self.recipe.name}: {error}") from None
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Returns the names of the parameters that are pruned."""
+        net = self.task.model()
+        optimizer = make_optimizer(self.recipe.optimizer, net.parameters(), 1.0)
+        return tuple(self.sparsifier(net, optimizer).layers)
+
+    def _settings(self, recipe: Recipe, path: Sequence[Node]) -> Settings:
+        """Returns all that decides the result of a path's last phase."""
+        return Settings(
+            task=recipe.task,
+            optimizer=recipe.optimizer,
+            clip_value=recipe.clip_value,
+            clip_norm=recipe.clip_norm,
+            exclude=recipe.exclude,
+            layers=self.layers,
+            momentum=recipe.momentum,
+            carry_over=recipe.carry_over,
+            path=tuple(path),
+            seed=self.seed,
+            dense_seed=self.dense.seed if self.dense and len(path) > 1 else None,
+            corpus=self.task.corpus["fingerprint"],
+            weights=self.task.corpus.get("weights"),
+            precision=self.options.precision,
+            channels_last=self.options.channels_last,
+            compile=self.options.compile,
+            processes=self.accelerator.num_processes,
+        )

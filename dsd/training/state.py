@@ -1,0 +1,132 @@
+"""A phase in training: what a checkpoint holds of it, and how it is put back."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dsd.errors import UserError
+from dsd.pruning.sparsifier import Sparsifier
+from dsd.runs import checkpoint
+from dsd.runs.settings import Settings
+from dsd.runs.tree import FORMAT, Place, check_format
+from dsd.training.distributed import gather
+from dsd.training.optimizers import make_optimizer
+from dsd.training.random_state import rng_state, set_rng_state
+from dsd.training.run import Run
+
+
+@dataclass
+class Progress:
+    """Where a phase stands. Everything in it is saved, and a resumed phase goes on from it."""
+
+    steps: int = 0  # done in this phase
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of the unfinished epoch, float64
+    examples: int = 0  # of the unfinished epoch, this process's
+    epochs: list[dict[str, Any]] = field(default_factory=list)  # the record's rows
+    best: dict[str, Any] | None = None  # with carry_over: best_heldout
+    seconds: float = 0.0  # trained so far
+    skipped: list[str] = field(default_factory=list)  # examples that could not be used
+    sessions: list[dict[str, Any]] = field(default_factory=list)  # provenance of each part of it
+
+
+@dataclass
+class TrainState:
+    """All that the next step of a phase depends on."""
+
+    net: nn.Module  # the plain network: names, state, evaluation
+    model: nn.Module  # the same, wrapped for training (autocast, DDP, compile)
+    optimizer: torch.optim.Optimizer
+    sparsifier: Sparsifier
+    progress: Progress = field(default_factory=Progress)
+    stages: list[dict[str, Any]] = field(default_factory=list)  # histograms as the phase began
+    half_widths: dict[str, float] = field(default_factory=dict)  # of the histograms, from the end
+    saved_at: float = field(default_factory=time.monotonic)  # the last checkpoint, in this process
+
+
+def build(run: Run, place: Place) -> TrainState:
+    """Returns the state of a phase before anything is loaded into it."""
+    accelerator = run.accelerator
+    accelerator.free_memory()  # it keeps every model it has prepared
+    net = run.task.model().to(accelerator.device)
+    if run.options.channels_last:
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = make_optimizer(run.recipe.optimizer, net.parameters(), place.node.phase.lr)
+    sparsifier = run.sparsifier(net, optimizer)
+    return TrainState(net, accelerator.prepare_model(net), optimizer, sparsifier)
+
+
+def save(run: Run, place: Place, state: TrainState) -> None:
+    """Writes the phase's checkpoint; all processes call it together."""
+    progress, accelerator = state.progress, run.accelerator
+    skipped = gather(accelerator, run.task.skipped)
+    progress.skipped = sorted({*progress.skipped, *(name for names in skipped for name in names)})
+    ranks = gather(accelerator, _of_this_process(progress))
+    if accelerator.is_main_process:
+        content = {
+            "format": FORMAT,
+            "settings": place.settings.model_dump(mode="json"),
+            "model": state.net.state_dict(),
+            "assets": run.task.assets,
+            "optimizer": state.optimizer.state_dict(),
+            "sparsifier": state.sparsifier.state_dict(),
+            "ranks": ranks,
+            "progress": vars(progress),
+            "stages": state.stages,
+            "half_widths": state.half_widths,
+        }
+        checkpoint.save(place.folder, content)
+    accelerator.wait_for_everyone()
+    state.saved_at = time.monotonic()
+
+
+def resume(run: Run, place: Place) -> TrainState | None:
+    """Returns the phase as its checkpoint holds it, None where there is none.
+
+    Raises UserError when the checkpoint is damaged or was trained with other settings.
+    """
+    saved = checkpoint.load(place.folder)
+    if saved is None:
+        return None
+    check_format(saved, place.folder)
+    place.check(Settings.model_validate(saved["settings"]))
+    state = build(run, place)
+    load(state, saved)
+    state.stages, state.half_widths = saved["stages"], saved["half_widths"]
+    state.progress = Progress(**saved["progress"])
+    own = saved["ranks"][run.accelerator.process_index]
+    set_rng_state(own["rng"])
+    device = run.accelerator.device
+    state.progress.sums = {name: value.to(device) for name, value in own["sums"].items()}
+    state.progress.examples = own["examples"]
+    return state
+
+
+def load(state: TrainState, saved: dict[str, Any]) -> None:
+    """Puts a checkpoint's weights, optimizer and masks into a state."""
+    state.net.load_state_dict(saved["model"])
+    state.optimizer.load_state_dict(saved["optimizer"])
+    state.sparsifier.load_state_dict(saved["sparsifier"])
+
+
+def last_saved(place: Place) -> str:
+    """Returns in words where the last good checkpoint of an unfinished phase stands."""
+    kept = checkpoint.load(place.folder)
+    return f"of step {kept['progress']['steps']}" if kept else "is the phase before's"
+
+
+def refuse_without_heldout(run: Run) -> None:
+    """Raises UserError when the best epoch is wanted and nothing can tell which that is."""
+    if run.recipe.carry_over == "best_heldout" and not run.task.heldout:
+        raise UserError(
+            f"{run.recipe.name}: carry_over: best_heldout needs a held-out split; "
+            "set task.heldout, or carry_over: last"
+        )
+
+
+def _of_this_process(progress: Progress) -> dict[str, Any]:
+    """Returns what each process has of its own: generators, and sums over its shards."""
+    sums = {name: value.cpu() for name, value in progress.sums.items()}
+    return {"rng": rng_state(), "sums": sums, "examples": progress.examples}
