@@ -12,6 +12,8 @@ import torch
 
 from dsd.errors import UserError
 from dsd.runs import checkpoint
+from dsd.runs.files import lock
+from dsd.training.random_state import rng_state, seed_all, set_rng_state
 
 
 def test_a_folder_without_a_checkpoint_gives_none(tmp_path):
@@ -82,22 +84,22 @@ def test_every_generator_goes_on_where_it_was(tmp_path):
     def draw() -> list[float]:
         return [torch.rand(()).item(), random.random(), random.gauss(0, 1), np.random.rand()]
 
-    checkpoint.seed_all("a", 1)
+    seed_all("a", 1)
     draw()
-    checkpoint.save(tmp_path, checkpoint.rng_state())
+    checkpoint.save(tmp_path, rng_state())
     expected = draw()
-    checkpoint.seed_all("b")
+    seed_all("b")
     assert draw() != expected
     state = checkpoint.load(tmp_path)
     assert state is not None
-    checkpoint.set_rng_state(state)
+    set_rng_state(state)
     assert draw() == expected
 
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     program = (
-        "import sys, pathlib\nfrom dsd.runs import checkpoint\n"
-        "with checkpoint.lock(pathlib.Path(sys.argv[1])):\n"
+        "import sys, pathlib\nfrom dsd.runs.files import lock\n"
+        "with lock(pathlib.Path(sys.argv[1])):\n"
         "    print('held', flush=True)\n    sys.stdin.read()"
     )
     first = subprocess.Popen(
@@ -109,9 +111,9 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     assert first.stdout is not None
     assert first.stdout.readline() == "held\n"
     in_use = pytest.raises(UserError, match=f"in use by process {first.pid}")
-    with in_use, checkpoint.lock(tmp_path):
+    with in_use, lock(tmp_path):
         pass
     first.kill()
     first.wait()
-    with checkpoint.lock(tmp_path):
+    with lock(tmp_path):
         pass

@@ -6,48 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
-from rich.console import Console
 
 from dsd.errors import UserError
 from dsd.runs import checkpoint, record
 from dsd.runs.finished import find
-from dsd.runs.provenance import provenance
 from dsd.suite.folder import Suite
 from dsd.training.algorithm import train_arm
-from dsd.training.progress import Reporter
 from dsd.training.random_state import seed_all
-from dsd.training.run import Options, Run
 from dsd.training.stop import Stop, Stopped
-
-
-def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = None) -> Run:
-    found = Suite(suite)
-    recipe = found.recipe("points-mlp", "mini", overrides)
-    module = found.task_module("points")
-    task = module.task(module.Settings(**recipe.task), suite, seed, 0)
-    return Run(
-        recipe=recipe,
-        usual=found.recipe("points-mlp", "mini"),
-        overrides=overrides,
-        seed=seed,
-        task=task,
-        task_settings=module.Settings,
-        accelerator=Accelerator(cpu=True),
-        options=Options(),
-        runs=suite / "runs",
-        records=suite / "records",
-        checkpoint_every_s=0,
-        provenance=provenance(torch.device("cpu"), suite),
-        stop=stop or Stop(),
-        reporter=Reporter(Console(quiet=True)),
-    )
-
-
-def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
-    state = checkpoint.load(run.path(arm)[depth - 1].folder)
-    assert state is not None
-    return state["model"]
+from tests.dsd.running import make_run, weights
 
 
 def test_algorithm_1_prunes_holds_and_restores(own_suite):

@@ -1,0 +1,41 @@
+"""Runs of tests/own_suite in this process."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from dsd.runs.provenance import provenance
+from dsd.suite.folder import Suite
+from dsd.training.progress import Reporter
+from dsd.training.run import Options, Run
+from dsd.training.stop import Stop
+
+
+def make_run(suite: Path, *overrides: str, seed: int = 0, stop: Stop | None = None) -> Run:
+    """Returns a run of points-mlp, as the command makes it."""
+    found = Suite(suite)
+    recipe = found.recipe("points-mlp", "mini", overrides)
+    return Run(
+        recipe=recipe,
+        usual=found.recipe("points-mlp", "mini"),
+        overrides=overrides,
+        seed=seed,
+        task=found.task(recipe, suite, seed, 0),
+        task_settings=found.task_module("points").Settings,
+        accelerator=Accelerator(cpu=True),
+        options=Options(),
+        runs=suite / "runs",
+        records=suite / "records",
+        checkpoint_every_s=0,
+        provenance=provenance(torch.device("cpu"), suite),
+        stop=stop or Stop(),
+        reporter=Reporter(Console(quiet=True)),
+    )
+
+
+def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
+    """Returns the weights that a finished phase carries over; the dense one is depth 1."""
+    model: dict[str, torch.Tensor] = run.path(arm)[depth - 1].checkpoint()["model"]
+    return model

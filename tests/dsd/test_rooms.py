@@ -1,0 +1,52 @@
+"""Arrows between the rooms of dsd/ point down only: cli -> training, export -> runs -> suite ->
+pruning. The library (pruning) needs torch alone, and dsd/ knows no task, network or corpus."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+DSD = Path(__file__).parents[2] / "dsd"
+BELOW = {  # a room -> the rooms that it may import
+    "pruning": set(),
+    "suite": {"pruning"},
+    "runs": {"pruning", "suite"},
+    "training": {"pruning", "suite", "runs"},
+    "export": {"pruning", "suite", "runs"},
+}
+DOORS = {"errors"}  # any room may use these
+FILES = sorted(path.relative_to(DSD) for path in DSD.glob("*/*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_arrows_point_down(file):
+    room = file.parts[0]
+    allowed = BELOW[room] | {room} | DOORS
+    for name in imported(DSD / file):
+        top, _, rest = name.partition(".")
+        if top == "dsd":
+            assert rest.partition(".")[0] in allowed, f"dsd/{file} imports {name}"
+        assert top not in {"models", "data", "recipes", "analysis", "benchmarks"}, name
+
+
+def test_the_library_needs_torch_alone():
+    tops = {name.partition(".")[0] for f in DSD.glob("pruning/*.py") for name in imported(f)}
+    known = {"torch", "dsd", "math", "collections", "typing", "difflib", "fnmatch", "dataclasses"}
+    assert tops <= known | {"__future__", "functools", "itertools", "enum"}
+
+
+def test_every_room_is_known():
+    assert {file.parts[0] for file in FILES} == set(BELOW)
+    assert {path.stem for path in DSD.glob("*.py")} == {"__init__", "__main__", "cli", "errors"}
