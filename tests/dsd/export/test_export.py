@@ -21,6 +21,8 @@ from dsd.export import inference_cost as proof
 from dsd.export.export import FILES, export
 from dsd.export.model_card import text
 from dsd.runs import checkpoint
+from dsd.runs.files import sha256
+from dsd.runs.tree import read_phase
 from dsd.suite.folder import Suite
 
 PLAIN = """
@@ -103,7 +105,7 @@ def test_a_phase_is_exported_with_its_weights_settings_card_and_proof(suite):
     assert (config["arm"], config["seed"], config["scale"]) == ("dsd", 0, "mini")
     assert config["path"] == "dense/sparse/redense"
     assert config["assets"] == {"classes": ["apart", "together"]}
-    assert config["weights"]["sha256"] == checkpoint._sha256(folder / "model.safetensors")
+    assert config["weights"]["sha256"] == sha256(folder / "model.safetensors")
     assert compared == json.loads((folder / "proof.json").read_text())
     parameters = 4 * 32 + 32 + 32 * 32 + 32 + 32 * 2 + 2
     assert compared["differences"] == []
@@ -119,8 +121,8 @@ def test_the_card_says_what_it_is_and_escapes_what_data_say(suite):
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["license"] == "apache-2.0"
     (result,) = front["model-index"][0]["results"]
-    phase = json.loads((suite.root / LAST / "phase.json").read_text())
-    error = phase["test"]["test"]["error_pct"]
+    phase = read_phase(suite.root / LAST).record
+    error = phase.test["test"]["error_pct"]
     assert result["metrics"] == [{"type": "error_pct", "value": round(error, 4)}]
     assert "# A small network on points: arm dsd, seed 0" in card
     assert "no model for use" in card  # it is of a miniature
@@ -128,7 +130,7 @@ def test_the_card_says_what_it_is_and_escapes_what_data_say(suite):
     assert f"| test | error\\_pct | {error:.2f} |" in card
     assert "From the record points-mlp.mini.dsd.seed0.json." in card
     assert "Names and shapes of all tensors, parameters and FLOPs are the baseline's." in card
-    assert f"| revision | {phase['made']['revision']}" in card
+    assert f"| revision | {phase.made['revision']}" in card
     assert "no file of the corpus" in card
 
 
@@ -242,7 +244,8 @@ def moved(suite: Suite) -> str:
 def retrained(suite: Suite) -> str:
     file = suite.root / LAST / "phase.json"
     phase = json.loads(file.read_text())
-    file.write_text(json.dumps({**phase, "test": {"test": {"error_pct": 99.0}}}))
+    phase["record"]["test"] = {"test": {"error_pct": 99.0}}
+    file.write_text(json.dumps(phase))
     return "runs/records/points-mlp.mini.dsd.seed0.json"
 
 

@@ -12,7 +12,7 @@ import torch
 
 from dsd.errors import UserError
 from dsd.runs import checkpoint
-from dsd.runs.files import lock
+from dsd.runs.files import lock, sha256
 from dsd.training.random_state import rng_state, seed_all, set_rng_state
 
 
@@ -74,7 +74,7 @@ def test_a_state_that_would_run_code_is_not_loaded(tmp_path):
     checkpoint.save(tmp_path, {"a": 1})
     file = tmp_path / "checkpoint-a.pt"
     torch.save({"a": os.system}, file)
-    pointer = {"file": file.name, "sha256": checkpoint._sha256(file)}
+    pointer = {"file": file.name, "sha256": sha256(file)}
     (tmp_path / checkpoint.POINTER).write_text(json.dumps(pointer))
     with pytest.raises(UserError, match="cannot be read"):
         checkpoint.load(tmp_path)
