@@ -32,7 +32,7 @@ from dsd.recipe import Recipe, nearest, validate
 from dsd.run import Options, Run
 from dsd.score import score
 from dsd.stop import EXIT_CODE, Stop, Stopped
-from dsd.suite import Suite, corpus_folder, find_suite
+from dsd.suite import Suite, corpus_folder, find_suite, records_folder
 from dsd.task import Task
 
 app = typer.Typer(
@@ -130,8 +130,7 @@ def run(
     overrides = tuple(settings or ())
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
-    if records is None:
-        records = runs / "records" if scale == "mini" else suite.root / "results" / "runs"
+    records = records or records_folder(suite, scale, runs)
     arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
     for name in arms:
         chosen.plan(name)
