@@ -29,7 +29,7 @@ from dsd.errors import UserError
 from dsd.runs import record
 from dsd.runs.provenance import provenance
 from dsd.suite import download
-from dsd.suite.folder import corpus_folder, find_suite, the_suite
+from dsd.suite.folder import corpus_folder, find_suite, records_folder, the_suite
 from dsd.suite.recipe import nearest
 from dsd.training.algorithm import train_arm
 from dsd.training.device import make_accelerator, set_deterministic
@@ -133,8 +133,7 @@ def run(
     overrides = tuple(settings or ())
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
-    if records is None:
-        records = runs / "records" if scale == "mini" else suite.root / "results" / "runs"
+    records = records or records_folder(suite, scale, runs)
     arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
     for name in arms:
         chosen.plan(name)
