@@ -113,7 +113,11 @@ class ImageTask:
             )
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
-        """Yields one epoch's augmented training batches from `first_step` on."""
+        """Yields one epoch's augmented training batches from `first_step` on.
+
+        Raises UserError when a process would have no image of a batch.
+        """
+        shard.check(self._settings.batch_size, self.unit)
         return self._loaders["train"].batches(epoch, first_step, shard)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:

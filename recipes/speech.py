@@ -111,11 +111,7 @@ class SpeechTask:
 
         Raises UserError when a process would have no utterance of a batch.
         """
-        size, world = self._settings.batch_size, shard[1]
-        if size < world:
-            raise UserError(
-                f"task.batch_size: {size} utterances for {world} processes; give each one at least"
-            )
+        shard.check(self._settings.batch_size, self.unit)
         return self._batches["train"].batches(epoch, first_step, shard)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from dsd.suite.task import Task, to_device
+from dsd.suite.task import Shard, Task, to_device
 from dsd.training.stop import Stop, Stopped
 
 
@@ -27,7 +27,7 @@ def score(
     """
     was_training = net.training
     net.eval()
-    shard = accelerator.process_index, accelerator.num_processes
+    shard = Shard(accelerator.process_index, accelerator.num_processes)
     columns: dict[str, list[Any]] = {}
     try:
         with torch.inference_mode():

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.record import finite
 from dsd.suite.recipe import Phase
-from dsd.suite.task import Task, to_device
+from dsd.suite.task import Shard, Task, to_device
 from dsd.training.evaluate import score
 from dsd.training.stop import Stop, Stopped
 
@@ -61,8 +61,8 @@ class Parts:
     clip_norm: float | None = None  # a gradient longer than this is scaled down to it (L2)
 
     @property
-    def shard(self) -> tuple[int, int]:
-        return self.accelerator.process_index, self.accelerator.num_processes
+    def shard(self) -> Shard:
+        return Shard(self.accelerator.process_index, self.accelerator.num_processes)
 
     def score(
         self, task: Task, split: str, stop: Stop | None = None

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from data.batches import generator, parts
 from data.captions import CaptionSet, Vocabulary
 from data.flickr8k import LAYOUT, SOURCE, load, load_features, verify
-from data.loader import generator
 from data.mini import flickr8k as mini
 from dsd.errors import UserError
 from dsd.suite.task import Batch, Loss, Plain, Shard
@@ -183,16 +183,12 @@ class CaptionTask:
         Raises UserError when a process would have no caption of a batch.
         """
         size, captions = self._settings.batch_size, self._captions["train"]
-        if size < shard[1]:
-            raise UserError(
-                f"task.batch_size: {size} captions for {shard[1]} processes; give each one at least"
-            )
+        shard.check(size, self.unit)
         draws = torch.randint(
             len(captions), (self.steps_per_epoch, size), generator=generator(self._seed, epoch)
         )
-        rank, world = shard
-        for index in draws[first_step:]:
-            yield self._batch("train", index.tensor_split(world)[rank])
+        for index in parts(draws.unbind(), first_step, shard):
+            yield self._batch("train", index)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns nats per caption, its end included. The decay is the optimizer's."""
@@ -203,11 +199,11 @@ class CaptionTask:
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
         """Yields a split's captions in order; for `test_beam<n>` the images of the test split."""
-        rank, world = shard
         name, _, beam = split.partition("_beam")
         length = len(self._sets[name]) if beam else len(self._captions[name])
-        mine = torch.arange(length)[rank::world]
-        for index in mine.split(EVAL_BATCH) if len(mine) else ():
+        for index in parts(torch.arange(length).split(EVAL_BATCH), 0, shard):
+            if not len(index):
+                continue
             if beam:
                 features = self._features[name][index]
                 yield {"index": index, "features": features, "split": name, "beam": int(beam)}

@@ -19,6 +19,7 @@ from dsd.pruning.targets import prunable
 from dsd.runs.checkpoint import load
 from dsd.runs.record import finite, made, read, read_examples
 from dsd.suite.folder import Suite
+from dsd.suite.task import ALONE, Shard
 from dsd.training.algorithm import Options, Run
 from dsd.training.evaluate import score
 from dsd.training.optimizers import make_optimizer
@@ -29,7 +30,6 @@ from recipes.bleu import scores
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(ROOT)
 MODULE = SUITE.task_module("flickr8k")
-ONE = (0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def task(corpus):
     return MODULE.task(settings, corpus, seed=0, workers=0)
 
 
-def first(task, epoch: int = 0, step: int = 0, shard: tuple[int, int] = ONE):
+def first(task, epoch: int = 0, step: int = 0, shard: Shard = ALONE):
     return next(task.batches(epoch, step, shard))
 
 
@@ -57,7 +57,7 @@ def test_an_epoch_draws_as_many_captions_as_there_are(task):
     captions = task.corpus["captions"]["train"]
     assert captions == 5 * task.corpus["images"]["train"]
     assert task.steps_per_epoch == captions // 20
-    drawn = torch.cat([batch["index"] for batch in task.batches(0, 0, ONE)])
+    drawn = torch.cat([batch["index"] for batch in task.batches(0, 0, ALONE)])
     assert len(drawn) == 20 * task.steps_per_epoch
     assert drawn.min() >= 0
     assert drawn.max() < captions
@@ -71,9 +71,9 @@ def test_batches_depend_on_seed_and_epoch_alone(task, corpus):
     assert first(task)["index"].tolist() == first(again)["index"].tolist()
     assert first(task)["index"].tolist() != first(task, epoch=1)["index"].tolist()
     assert first(task)["index"].tolist() != first(other)["index"].tolist()
-    late = list(task.batches(3, 4, ONE))
-    assert late[0]["index"].tolist() == list(task.batches(3, 0, ONE))[4]["index"].tolist()
-    parts = [first(task, shard=(rank, 3))["index"] for rank in range(3)]
+    late = list(task.batches(3, 4, ALONE))
+    assert late[0]["index"].tolist() == list(task.batches(3, 0, ALONE))[4]["index"].tolist()
+    parts = [first(task, shard=Shard(rank, 3))["index"] for rank in range(3)]
     assert torch.cat(parts).tolist() == first(task)["index"].tolist()
 
 
@@ -110,7 +110,7 @@ def test_figures_are_those_of_single_captions(task, corpus):
     accelerator = Accelerator(cpu=True)
     figures, _ = score(task, net, accelerator, "val")
     nats, words = [], 0
-    for batch in task.eval_batches("val", ONE):
+    for batch in task.eval_batches("val", ALONE):
         for row, length in enumerate(batch["lengths"]):
             one = slice(row, row + 1)
             cost = net.cost(batch["features"][one], batch["words"][one], [length], l2=0)
@@ -190,9 +190,9 @@ def test_a_network_that_diverged_is_told(task):
 
 def test_more_processes_than_captions_or_images(task):
     with pytest.raises(UserError, match=r"task\.batch_size: 20 captions for 21 processes"):
-        next(task.batches(0, 0, (3, 21)))
+        next(task.batches(0, 0, Shard(3, 21)))
     images = task.corpus["images"]["test"]
-    assert list(task.eval_batches("test_beam3", (images, images + 1))) == []
+    assert list(task.eval_batches("test_beam3", Shard(images, images + 1))) == []
     assert task.model().caption(torch.empty(0, 12), beam=3) == []
 
 

@@ -9,6 +9,7 @@ import torch
 from dsd.errors import UserError
 from dsd.pruning.targets import prunable
 from dsd.suite.folder import Suite
+from dsd.suite.task import ALONE
 from dsd.training.optimizers import make_optimizer
 from models import build
 
@@ -85,9 +86,9 @@ def mini_task(name: str, folder: Path, **settings: object):
 def test_a_task_counts_what_it_scores(name, miniatures):
     task = mini_task(name, miniatures)
     sizes = task.corpus["images"]
-    assert sum(len(b["labels"]) for b in task.eval_batches("test", (0, 1))) == sizes["test"]
-    assert sum(len(b["labels"]) for b in task.batches(0, 0, (0, 1))) == sizes["train"]
-    assert task.steps_per_epoch == sum(1 for _ in task.batches(0, 0, (0, 1)))
+    assert sum(len(b["labels"]) for b in task.eval_batches("test", ALONE)) == sizes["test"]
+    assert sum(len(b["labels"]) for b in task.batches(0, 0, ALONE)) == sizes["train"]
+    assert task.steps_per_epoch == sum(1 for _ in task.batches(0, 0, ALONE))
     assert any("miniature" in note for note in task.corpus["notes"])
     assert task.corpus["fingerprint"].keys() == {"train", "test", "heldout"}
 
@@ -116,7 +117,7 @@ def test_top1_and_top5_errors_are_counted_right(miniatures):
 
     for rank, error in ((0, 0.0), (1, 100.0)):
         oracle = Oracle(rank)
-        for batch in task.eval_batches("test", (0, 1)):
+        for batch in task.eval_batches("test", ALONE):
             oracle.labels = batch["labels"]
             results = {k: v.numpy() for k, v in task.predict(oracle, batch).items()}
             assert (results["rank"] == rank).all()
