@@ -24,7 +24,7 @@ from models import build
 from models.ctc import CTCLoss, costs, fits
 from models.deepspeech import BINS
 from models.weights import load_weights
-from recipes import wer
+from recipes.metrics import wer
 
 Positive = Annotated[int, Field(gt=0)]
 FRAMES = 100  # of the example: a second

@@ -59,7 +59,7 @@ def transcribe(
 
     Example: `dsd transcribe a.flac --run runs/an4-deepspeech.mini/seed0/dense/sparse1/redense1`
     """
-    from recipes.transcribe import Transcriber
+    from recipes.transcriber import Transcriber
 
     transcribe = Transcriber(run)
     for file in recordings:

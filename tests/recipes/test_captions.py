@@ -25,7 +25,8 @@ from dsd.training.evaluate import score
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
 from dsd.training.stop import Stop, Stopped
-from recipes.bleu import scores
+from models import build
+from recipes.metrics.bleu import scores
 
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(ROOT)
@@ -138,7 +139,7 @@ def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding
     assert (sparse.epochs, sparse.lr, sparse.sparsity) == (10, 1e-3, 0.8)
     assert (redense.epochs, redense.lr) == (6, 1e-4)
     with torch.device("meta"):
-        net = MODULE.build("neuraltalk")
+        net = build("neuraltalk")
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), 0.1)
     assert sorted(prunable(net, optimizer, recipe.exclude)) == ["WLSTM", "Wd", "We"]
 

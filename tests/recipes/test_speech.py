@@ -15,7 +15,7 @@ from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from dsd.suite.task import ALONE, Shard
 from dsd.training.optimizers import make_optimizer
-from recipes import wer
+from recipes.metrics import wer
 from recipes.speech import (
     Corpus,
     Settings,

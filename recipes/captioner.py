@@ -8,7 +8,7 @@ from dsd.errors import UserError
 from dsd.runs import checkpoint
 from models.neuraltalk import NeuralTalk
 from models.neuraltalk_checkpoint import read_original
-from recipes.flickr8k.features import Encoder
+from recipes.image_features import Encoder
 
 
 class Captioner:

@@ -13,6 +13,11 @@ from dsd.errors import UserError
 score = typer.Typer(no_args_is_help=True, help="Scores text files against references.")
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file to the `dsd` command."""
+    app.add_typer(score, name="score")
+
+
 @score.command()
 def bleu(
     hypotheses: Annotated[Path, typer.Option(help="Captions to score, one a line.")],
@@ -29,7 +34,7 @@ def bleu(
     """
     import numpy as np
 
-    from recipes.bleu import ORDERS, counts, scores, standard
+    from recipes.metrics.bleu import ORDERS, counts, scores, standard
 
     spoken = _sentences(hypotheses)
     written = [_sentences(path) for path in references]
@@ -61,7 +66,7 @@ def word_errors(
 
     Example: `dsd score wer --hypotheses heard.txt --references said.txt`
     """
-    from recipes.wer import counts, rates
+    from recipes.metrics.wer import counts, rates
 
     heard, said = _sentences(hypotheses), _sentences(references)
     if len(heard) != len(said):

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from data.flickr8k import SUFFIXES, image_folder
+from data.image_features import features_file
 from data.images import read_image
 from data.transforms import channels_first, normalised
 from dsd.errors import UserError
@@ -84,21 +84,21 @@ class Encoder:
 
 
 def extract(
-    root: Path, network: str, weights: str | None = None, device: torch.device | str = "cpu"
+    root: Path,
+    images: Sequence[Path],
+    network: str,
+    weights: str | None = None,
+    device: torch.device | str = "cpu",
 ) -> Path:
-    """Writes root/features_<network>.npz of all images of a Flickr-8K folder; returns its path.
+    """Writes root/features_<network>.npz of a corpus's images; returns its path.
 
-    It holds `feats` (N, D) float16, `names` (N,), sorted, and `weights`: what they are made with.
+    It holds `feats` (N, D) float16, `names` (N,), and `weights`: what they were computed with.
     A stopped extraction goes on, to the same bits: its parts are in a hidden folder beside it.
     Raises UserError naming an image that cannot be read, or when the file is there already.
     """
-    path = root / f"features_{network}.npz"
+    path = features_file(root, network)
     if path.exists():
         raise UserError(f"{path}: is there already; move it away to extract it again")
-    folder = image_folder(root)
-    images = sorted(file for file in folder.iterdir() if _is_image(file))
-    if not images:
-        raise UserError(f"{folder}: holds no {', '.join(SUFFIXES)} files; unpack the images there")
     encoder = Encoder(network, weights, device)
     made_with = (network, encoder.weights, torch.device(device).type)
     unfinished = root / f".features_{network}.part"
@@ -142,10 +142,6 @@ def _pixels(network: str, source: str) -> Callable[[Image.Image], np.ndarray]:
 def _squashed(image: Path | Image.Image) -> Image.Image:
     picture = read_image(image) if isinstance(image, Path) else image
     return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def _digest(made_with: tuple[str, ...], images: Sequence[Path]) -> str:
