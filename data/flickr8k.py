@@ -42,10 +42,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True)
 class _Texts:
-    """What the files say: names in the order of each split, captions also of other names."""
+    """The contents of the text files: names in each split's order, captions also of other names."""
 
     source: Path  # of the captions
-    splits: dict[str, dict[str, str]]  # split -> image -> the place that says so
+    splits: dict[str, dict[str, str]]  # split -> image -> file and line that name it
     captions: dict[str, list[tuple[str, ...]]]  # image -> the words of each caption
 
 
@@ -167,7 +167,7 @@ def _read_official(folder: Path) -> _Texts:
         image, mark, _ = key.rpartition("#")
         words = tokenize(text)
         if not (tab and mark and words):
-            raise UserError(f"{place}: expected <file>#<n>, a tab and a caption; mend the line")
+            raise UserError(f"{place}: expected <file>#<n>, a tab and a caption; fix the line")
         captions.setdefault(image, []).append(words)
     return _Texts(folder / TOKENS, _splits(members), captions)
 

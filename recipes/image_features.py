@@ -58,7 +58,7 @@ class Encoder:
     ) -> None:
         if network not in DEFAULT_WEIGHTS:
             hint = nearest(network, DEFAULT_WEIGHTS)
-            raise UserError(f"no features are made with network {network!r}{hint}")
+            raise UserError(f"no features are computed with network {network!r}{hint}")
         source = weights or DEFAULT_WEIGHTS[network]()
         net = build(network)
         load_weights(net, source, network=network)
@@ -93,18 +93,18 @@ def extract(
     """Writes root/features_<network>.npz of a corpus's images; returns its path.
 
     It holds `feats` (N, D) float16, `names` (N,), and `weights`: what they were computed with.
-    A stopped extraction goes on, to the same bits: its parts are in a hidden folder beside it.
+    A stopped extraction goes on to the same bits; its parts are in a hidden folder beside the file.
     Raises UserError naming an image that cannot be read, or when the file is there already.
     """
     path = features_file(root, network)
     if path.exists():
         raise UserError(f"{path}: is there already; move it away to extract it again")
     encoder = Encoder(network, weights, device)
-    made_with = (network, encoder.weights, torch.device(device).type)
+    computed_with = (network, encoder.weights, torch.device(device).type)
     unfinished = root / f".features_{network}.part"
     with lock(unfinished):
         parts = [images[i : i + PART] for i in range(0, len(images), PART)]
-        files = [unfinished / f"{_digest(made_with, part)}.npy" for part in parts]
+        files = [unfinished / f"{_digest(computed_with, part)}.npy" for part in parts]
         todo = [(file, part) for file, part in zip(files, parts, strict=True) if not file.exists()]
         done = len(parts) - len(todo)
         console = Console(stderr=True)
@@ -144,9 +144,9 @@ def _squashed(image: Path | Image.Image) -> Image.Image:
     return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def _digest(made_with: tuple[str, ...], images: Sequence[Path]) -> str:
+def _digest(computed_with: tuple[str, ...], images: Sequence[Path]) -> str:
     """Names a part, so that other weights or other files never meet in one extraction."""
-    words = [*made_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
+    words = [*computed_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 

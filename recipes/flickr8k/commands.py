@@ -32,7 +32,7 @@ def features(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Writes features_<network>.npz: what a network sees in each image, for captions.
+    """Writes features_<network>.npz: every image's features, computed by a network, for captions.
 
     A stopped extraction goes on when the same command is given again.
 
@@ -59,10 +59,11 @@ def caption(
     ],
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by the search.")] = 20,
     weights: Annotated[
-        str | None, typer.Option(help="Of the network that sees, as for `dsd features`.")
+        str | None,
+        typer.Option(help="Of the network that computes features (see `dsd features`)."),
     ] = None,
 ) -> None:
-    """Prints what a trained captioner says of pictures: file, caption, log probability in nats.
+    """Prints captions of pictures by a trained network: file, caption, log probability in nats.
 
     Example: `dsd caption dog.jpg --run runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
     """

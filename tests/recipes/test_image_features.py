@@ -104,7 +104,7 @@ class TestEncoder:
         ],
     )
     def test_unknown_network(self, network, message):
-        with pytest.raises(UserError, match=f"^no features are made with network {message}"):
+        with pytest.raises(UserError, match=f"^no features are computed with network {message}"):
             Encoder(network)
 
     def test_missing_weights(self):
