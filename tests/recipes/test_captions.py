@@ -239,7 +239,7 @@ def test_a_stopped_captioner_goes_on_to_the_same_bits(task, tmp_path):
         assert torch.equal(value, whole[name]), name
 
 
-def test_every_command_on_the_miniature(dsd, tmp_path):
+def test_every_command_on_the_miniature(dsd, tmp_path, runs):
     short = ("dense", "sparse", "redense")
     words = [f"phases.{phase}.epochs=0.5" for phase in short]
     done = dsd(
@@ -250,11 +250,11 @@ def test_every_command_on_the_miniature(dsd, tmp_path):
         "--arm",
         "dsd",
         "--runs",
-        str(tmp_path),
+        str(runs),
         *words,
     )
     assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "records").glob("*.json")
+    (path,) = (runs / "records").glob("*.json")
     record, examples = read(path), read_examples(path)
     assert record.corpus["notes"] == [
         "miniature: rendered images",
@@ -273,7 +273,7 @@ def test_every_command_on_the_miniature(dsd, tmp_path):
     picture, text = tmp_path / "a.png", tmp_path / "a.txt"
     Image.new("RGB", (50, 40), "red").save(picture)
     text.write_text("no picture")
-    (redense,) = (file.parent for file in tmp_path.glob("flickr8k*/seed0/*/*/*/checkpoint.json"))
+    (redense,) = (file.parent for file in runs.glob("flickr8k*/seed0/*/*/*/checkpoint.json"))
     said = dsd("caption", str(picture), "--run", str(redense), "--beam", "3")
     assert said.returncode == 0, said.stderr
     name, caption, log_probability = said.stdout.rstrip("\n").split("\t")
