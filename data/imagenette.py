@@ -51,8 +51,7 @@ UNSEEN_COUNTS = {"train": 9103, "test": 500}
 
 
 def load(root: Path, split: str, unseen: bool = False) -> ImageSet:
-    """Lists a split ("train", or "test": the val folder), or with `unseen` that of images never
-    seen in training.
+    """Lists a split ("train", or "test": the val folder); `unseen`: as at the top of this file.
 
     Raises UserError when the layout is another one, or no file is named ILSVRC2012_val_*.
     """

@@ -139,7 +139,7 @@ def report(images: ImageSet) -> str:
 
 
 def hold_out(images: ImageSet, n: int) -> tuple[ImageSet, ImageSet]:
-    """Splits off n images, the same for every seed and balanced over the classes: (rest, held-out).
+    """Returns (rest, n held-out images), the same for every seed and balanced over the classes.
 
     Class sizes differ by one at most. Raises UserError when a class would have no image left.
     """

@@ -67,7 +67,7 @@ def verify(root: Path) -> list[str]:
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Path]:
-    """Finds recordings, indices and transcripts.
+    """Returns the files of recordings, indices and transcripts.
 
     Their keys are in lower case: paths from a folder wsj0 or wsj1 on, of transcripts the name.
     """

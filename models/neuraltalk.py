@@ -127,8 +127,9 @@ class NeuralTalk(nn.Module):
 
     @torch.inference_mode()
     def caption(self, features: Tensor, beam: int = 1) -> list[tuple[list[int], float]]:
-        """Returns for each image (B, D) its best caption's words, without the end, and its log
-        probability in nats, by beam search over at most 20 words.
+        """Returns each image's best caption: its words, without the end, and log probability.
+
+        features: (B, D). In nats, by beam search over at most 20 words.
         """
         images = features.to(self.We.dtype) @ self.We + self.be
         zeros = images.new_zeros(len(features), len(self.Wd))

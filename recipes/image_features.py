@@ -145,7 +145,7 @@ def _squashed(image: Path | Image.Image) -> Image.Image:
 
 
 def _digest(computed_with: tuple[str, ...], images: Sequence[Path]) -> str:
-    """Names a part, so that other weights or other files never meet in one extraction."""
+    """Returns a part's name, so that other weights or files never meet in one extraction."""
     words = [*computed_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Captioning on the miniature: batches, figures, and the commands as a user types them."""
+"""Captioning on the miniature: batches, metrics, and the commands as a user types them."""
 
 import contextlib
 import math
@@ -106,10 +106,10 @@ def test_a_new_network_knows_how_often_words_occur(task):
     np.testing.assert_allclose(bias, np.log(counts / counts.max()), rtol=1e-5, atol=1e-6)
 
 
-def test_figures_are_those_of_single_captions(task, corpus):
+def test_metrics_are_those_of_single_captions(task, corpus):
     net = task.model().eval()
     accelerator = Accelerator(cpu=True)
-    figures, _ = score(task, net, accelerator, "val")
+    metrics, _ = score(task, net, accelerator, "val")
     nats, words = [], 0
     for batch in task.eval_batches("val", ALONE):
         for row, length in enumerate(batch["lengths"]):
@@ -117,16 +117,16 @@ def test_figures_are_those_of_single_captions(task, corpus):
             cost = net.cost(batch["features"][one], batch["words"][one], [length], l2=0)
             nats.append(cost.item())
             words += length + 1
-    assert figures["loss"] == pytest.approx(np.mean(nats), rel=1e-5)
-    assert figures["perplexity"] == pytest.approx(math.exp(sum(nats) / words), rel=1e-5)
+    assert metrics["loss"] == pytest.approx(np.mean(nats), rel=1e-5)
+    assert metrics["perplexity"] == pytest.approx(math.exp(sum(nats) / words), rel=1e-5)
 
-    figures, results = score(task, net, accelerator, "test_beam3")
+    metrics, results = score(task, net, accelerator, "test_beam3")
     test = flickr8k.load(corpus, "test")
     features = torch.from_numpy(flickr8k.load_features(corpus, "drawn", test.images))
     said = [task._vocabulary.decode(words) for words, _ in net.caption(features, beam=3)]
     assert results["caption"].tolist() == said
-    assert figures["bleu4"] == scores(results["bleu_counts"])["bleu4"]
-    assert figures["mean_length"] == np.mean([len(caption.split()) for caption in said])
+    assert metrics["bleu4"] == scores(results["bleu_counts"])["bleu4"]
+    assert metrics["mean_length"] == np.mean([len(caption.split()) for caption in said])
 
 
 def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding():
@@ -179,14 +179,14 @@ def test_an_original_checkpoint_is_scored_whatever_the_order_of_its_words(task, 
         task.model(str(path))
 
 
-def test_a_network_that_diverged_is_told(task):
+def test_a_network_that_diverged_is_an_error(task):
     net = task.model().eval()
     with torch.no_grad():
         net.bd[0, 0] = 1e5
-    figures, _ = score(task, net, Accelerator(cpu=True), "val")
-    assert figures["perplexity"] == math.inf
+    metrics, _ = score(task, net, Accelerator(cpu=True), "val")
+    assert metrics["perplexity"] == math.inf
     with pytest.raises(UserError, match="perplexity is inf"):
-        finite(figures, "epoch 1")
+        finite(metrics, "epoch 1")
 
 
 def test_more_processes_than_captions_or_images(task):
@@ -265,9 +265,9 @@ def test_every_command_on_the_miniature(dsd, tmp_path, runs):
     assert {n: v["kept"] for n, v in kept.items()} == {
         n: v["weights"] - round(0.8 * v["weights"]) for n, v in kept.items()
     }
-    figures = record.final["test_beam20"]
+    metrics = record.final["test_beam20"]
     recorded = scores(examples["dense/sparse/redense/test_beam20/bleu_counts"])
-    assert figures["bleu1"] == pytest.approx(recorded["bleu1"])
+    assert metrics["bleu1"] == pytest.approx(recorded["bleu1"])
     assert record.final["test"]["perplexity"] > 1
 
     picture, text = tmp_path / "a.png", tmp_path / "a.txt"
@@ -280,13 +280,13 @@ def test_every_command_on_the_miniature(dsd, tmp_path, runs):
     assert name == str(picture)
     assert caption
     assert float(log_probability) < 0
-    for wrong, told in (
+    for wrong, message in (
         (["--run", str(tmp_path / "nowhere")], "holds no checkpoint; train one with dsd run"),
         (["--run", str(redense.parents[2])], "name a phase's folder in it, such as"),
     ):
         failed = dsd("caption", str(picture), *wrong)
         assert failed.returncode == 2
-        assert told in failed.stderr
+        assert message in failed.stderr
         assert "Traceback" not in failed.stderr
     failed = dsd("caption", str(text), "--run", str(redense))
     assert failed.returncode == 2

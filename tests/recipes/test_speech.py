@@ -1,4 +1,4 @@
-"""Speech recognition: batches, losses, skipped and held-out utterances, figures, recipes."""
+"""Speech recognition: batches, losses, skipped and held-out utterances, metrics, recipes."""
 
 import csv
 from pathlib import Path
@@ -66,10 +66,10 @@ def test_too_few_frames(speech):
     results = predicted(task, net)
     assert results["nats"][LONG] == -1
     assert (np.delete(results["nats"], LONG) > 0).all()
-    figures = task.metrics("test", results)
-    assert figures["loss"] == pytest.approx(np.delete(results["nats"], LONG).mean())
+    metrics = task.metrics("test", results)
+    assert metrics["loss"] == pytest.approx(np.delete(results["nats"], LONG).mean())
     pooled = wer.rates(results["counts"])
-    assert (figures["wer_pct"], figures["cer_pct"]) == (pooled["wer_pct"], pooled["cer_pct"])
+    assert (metrics["wer_pct"], metrics["cer_pct"]) == (pooled["wer_pct"], pooled["cer_pct"])
 
 
 def test_no_utterance_fits(tmp_path, speech_set):
