@@ -24,6 +24,7 @@ from torch import nn
 from benchmarks.pairs import ROOT, Way, compare, options, write
 from data.images import ImageSet
 from dsd.suite.recipe import Recipe, load_recipe
+from dsd.suite.task import ALONE
 from dsd.training.optimizers import make_optimizer
 from dsd.training.phase import finish_epoch, train_epoch
 from dsd.training.progress import Reporter
@@ -91,7 +92,7 @@ def plain_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.de
     def turn() -> float:
         net.train()
         total = torch.zeros((), device=device)
-        for batch in task.batches(next(epochs), 0, (0, 1)):
+        for batch in task.batches(next(epochs), 0, ALONE):
             images = batch["images"].to(device, non_blocking=True)
             labels = batch["labels"].to(device, non_blocking=True)
             optimizer.zero_grad()

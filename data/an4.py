@@ -19,7 +19,7 @@ from dsd.errors import UserError
 LAYOUT = """\
 <folder>/train.jsonl           948 utterances, and
 <folder>/test.jsonl            130, as `dsd prepare an4` writes them;
-<folder>/audio/<split>/*.flac  what they say"""
+<folder>/audio/<split>/*.flac  the recordings"""
 SOURCE = """\
 http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere or an4_raw, any; free); unpacked, then
 dsd prepare an4 an4 --to FOLDER"""
@@ -28,10 +28,10 @@ TRANSCRIPT = re.compile(r"(?:<s>)?(?P<text>[^<(]*)(?:</s>)?\s*\((?P<name>\S+)\)"
 
 
 def sources(folders: Sequence[Path]) -> dict[str, list[Source]]:
-    """Reads the texts of AN4 as it came: etc/ and wav/ in one folder, or in an4/ below it.
+    """Reads the texts of the original AN4: etc/ and wav/ in one folder, or in an4/ below it.
 
     Returns the utterances of "train" and "test". Raises UserError naming a file or line that is
-    missing or damaged, and when the test set is not whole.
+    missing or damaged, and when the test set is incomplete.
     """
     for folder in folders:
         for root in (folder, folder / "an4"):
@@ -46,7 +46,7 @@ def load(root: Path, split: str) -> SpeechSet:
 
 
 def verify(root: Path) -> list[str]:
-    """Checks manifests and audio files; returns a line a split. Raises UserError as they do."""
+    """Checks manifests and audio files; returns a line per split. Raises UserError as `report`."""
     return [report(load(root, split)) for split in COUNTS]
 
 
@@ -57,9 +57,7 @@ def _sources(root: Path, split: str) -> list[Source]:
     for place, identity in lines_of(names, "unpack AN4 again"):
         name, speaker = identity.split("/")[-1], identity.split("/")[-2:-1]
         if name not in texts or not speaker:
-            raise UserError(
-                f"{place}: {identity} has no speaker's folder or no transcript; mend it"
-            )
+            raise UserError(f"{place}: {identity} has no speaker's folder or no transcript; fix it")
         read = partial(read_audio, _recording(root, identity))
         found.append(Source(name, speaker[0], texts[name], read))
     if not is_miniature(root):
@@ -73,7 +71,7 @@ def _texts(path: Path) -> dict[str, str]:
     for place, line in lines_of(path, "unpack AN4 again"):
         match = TRANSCRIPT.fullmatch(line)
         if not match:
-            raise UserError(f"{place}: expected words and a name in brackets; mend the line")
+            raise UserError(f"{place}: expected words and a name in brackets; fix the line")
         texts[match["name"]] = " ".join(match["text"].lower().split())
     return texts
 

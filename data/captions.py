@@ -17,7 +17,7 @@ class CaptionSet:
     name: str  # "flickr8k/train"
     images: tuple[str, ...] = field(repr=False)  # N file names
     captions: tuple[tuple[tuple[str, ...], ...], ...] = field(repr=False)  # [i][j]: image i's words
-    notes: tuple[str, ...] = ()  # what must be said beside any number
+    notes: tuple[str, ...] = ()  # what belongs beside every result
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,7 +12,9 @@ import numpy as np
 import scipy.io
 from pydantic import BaseModel, Field, ValidationError
 
+from data import image_features
 from data.captions import CaptionSet, tokenize
+from data.image_features import checked, features_file
 from data.images import MINIATURE_NOTE, is_miniature
 from dsd.errors import UserError
 
@@ -40,10 +42,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 @dataclass(frozen=True)
 class _Texts:
-    """What the files say: names in the order of each split, captions also of other names."""
+    """The contents of the text files: names in each split's order, captions also of other names."""
 
     source: Path  # of the captions
-    splits: dict[str, dict[str, str]]  # split -> image -> the place that says so
+    splits: dict[str, dict[str, str]]  # split -> image -> file and line that name it
     captions: dict[str, list[tuple[str, ...]]]  # image -> the words of each caption
 
 
@@ -106,63 +108,38 @@ def image_folder(root: Path) -> Path:
     raise UserError(f"{root}: holds no images; unpack Flickr8k_Dataset.zip there")
 
 
+def image_files(root: Path) -> list[Path]:
+    """Returns the images' files, sorted. Raises UserError when there is none."""
+    folder = image_folder(root)
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    )
+    if not files:
+        raise UserError(f"{folder}: holds no {', '.join(SUFFIXES)} files; unpack the images there")
+    return files
+
+
 def load_features(root: Path, network: str, images: Sequence[str]) -> np.ndarray:
     """Returns the features of these images, in this order: (len(images), D) float32.
 
-    They are in features_<network>.npz: `feats` (N, D) and `names` (N,); those of vgg16 may also be
-    NeuralTalk's vgg_feats.mat: `feats` (D, N), columns numbered by `imgid` in dataset.json.
-    Raises UserError when an image has none, two, or one that is not finite.
+    They are in features_<network>.npz; those of vgg16 may also be NeuralTalk's vgg_feats.mat:
+    `feats` (D, N), columns numbered by `imgid` in dataset.json. Raises UserError as
+    `data.image_features.load_features`.
     """
-    path, mat = root / f"features_{network}.npz", root / "vgg_feats.mat"
-    if network == "vgg16" and not path.is_file() and mat.is_file():
-        path = mat
+    path, mat = features_file(root, network), root / "vgg_feats.mat"
     remedy = f"run dsd features flickr8k --network {network}"
-    if not path.is_file():
-        raise UserError(f"{path}: is missing; {remedy}")
-    remedy = f"move it away and {remedy}"
-    try:
-        feats, names = _read_mat(path) if path == mat else _read_npz(path)
-    except UserError:
-        raise
-    except Exception as error:  # damaged archives raise many kinds
-        raise UserError(f"{path}: is no file of features ({error}); {remedy}") from None
-    rows = {name: row for row, name in enumerate(names)}
-    if len(rows) < len(names):
-        twice = next(name for row, name in enumerate(names) if rows[name] != row)
-        raise UserError(f"{path}: has {twice} twice; {remedy}")
-    missing = [image for image in images if image not in rows]
-    if missing:
-        raise UserError(
-            f"{path}: has no features of {missing[0]} ({len(missing)} of {len(images)} images "
-            f"are missing); {remedy}"
-        )
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
-        chosen = feats[np.array([rows[image] for image in images], np.int64)].astype(np.float32)
-    sound = np.isfinite(chosen).all(1)
-    if not sound.all():
-        raise UserError(f"{path}: not finite for {images[int(sound.argmin())]}; {remedy}")
-    return chosen
-
-
-def _read_npz(path: Path) -> tuple[np.ndarray, list[str]]:
-    with np.load(path, allow_pickle=False) as file:
-        feats, names = file["feats"], file["names"]
-    if names.ndim != 1 or len(names) != len(feats):
-        raise ValueError(f"{names.shape} names for feats {feats.shape}")
-    return _checked(feats), names.astype(str).tolist()
+    if network == "vgg16" and not path.is_file() and mat.is_file():
+        return image_features.load_features(mat, images, remedy, _read_mat)
+    return image_features.load_features(path, images, remedy)
 
 
 def _read_mat(path: Path) -> tuple[np.ndarray, list[str]]:
     """Reads the columns that dataset.json, beside it, gives a name."""
-    feats = _checked(scipy.io.loadmat(path, variable_names=["feats"])["feats"]).T
+    feats = checked(scipy.io.loadmat(path, variable_names=["feats"])["feats"]).T
     known = [image for image in _dataset(path.parent).images if image.imgid < len(feats)]
     return feats[[image.imgid for image in known]], [image.filename for image in known]
-
-
-def _checked(feats: np.ndarray) -> np.ndarray:
-    if feats.ndim != 2 or not np.issubdtype(feats.dtype, np.floating):
-        raise ValueError(f"feats is {feats.dtype} {feats.shape}, expected floats of two axes")
-    return feats
 
 
 def _read(root: Path) -> _Texts:
@@ -190,7 +167,7 @@ def _read_official(folder: Path) -> _Texts:
         image, mark, _ = key.rpartition("#")
         words = tokenize(text)
         if not (tab and mark and words):
-            raise UserError(f"{place}: expected <file>#<n>, a tab and a caption; mend the line")
+            raise UserError(f"{place}: expected <file>#<n>, a tab and a caption; fix the line")
         captions.setdefault(image, []).append(words)
     return _Texts(folder / TOKENS, _splits(members), captions)
 

@@ -51,7 +51,7 @@ UNSEEN_COUNTS = {"train": 9103, "test": 500}
 
 
 def load(root: Path, split: str, unseen: bool = False) -> ImageSet:
-    """Lists a split ("train", or "test": the val folder), or with `unseen` the honest split.
+    """Lists a split ("train", or "test": the val folder); `unseen`: as at the top of this file.
 
     Raises UserError when the layout is another one, or no file is named ILSVRC2012_val_*.
     """
@@ -114,5 +114,5 @@ def _resolution(root: Path, files: Sequence[str]) -> tuple[str, ...]:
             with Image.open(root / file) as image:  # reads the header alone
                 sides.add(min(image.size))
         except OSError:
-            continue  # reading it will tell
+            continue  # reported when it is read
     return (f"Imagenette2 at {sides.pop()} px" if len(sides) == 1 else "Imagenette2 at full size",)

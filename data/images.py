@@ -30,7 +30,7 @@ class ImageSet:
     root: Path = Path()
     files: tuple[str, ...] = field(default=(), repr=False)  # N names relative to root, or
     pixels: np.ndarray | None = field(default=None, repr=False)  # (N, H, W, 3) uint8
-    notes: tuple[str, ...] = ()  # what must be said beside any number
+    notes: tuple[str, ...] = ()  # what belongs beside every result
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,12 +120,12 @@ def labels_of(files: Sequence[str], classes: Sequence[str]) -> np.ndarray:
 
 
 def is_miniature(root: Path) -> bool:
-    """Tells whether the folder holds rendered images."""
+    """Returns whether the folder holds rendered images."""
     return (root / MINIATURE).exists()
 
 
 def count_note(count: int, expected: int, things: str) -> tuple[str, ...]:
-    """Returns what must be said of a set that is not complete."""
+    """Returns the note on an incomplete set; none for a complete one."""
     return () if count == expected else (f"partial: {count} of {expected} {things}",)
 
 
@@ -139,7 +139,7 @@ def report(images: ImageSet) -> str:
 
 
 def hold_out(images: ImageSet, n: int) -> tuple[ImageSet, ImageSet]:
-    """Splits off n images, the same for every seed and balanced over the classes: (rest, held-out).
+    """Returns (rest, n held-out images), the same for every seed and balanced over the classes.
 
     Class sizes differ by one at most. Raises UserError when a class would have no image left.
     """

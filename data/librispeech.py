@@ -16,7 +16,7 @@ LAYOUT = """\
 <folder>/dev_clean.jsonl       2703,
 <folder>/test_clean.jsonl      2620, and
 <folder>/test_other.jsonl      2939, as `dsd prepare librispeech` writes them;
-<folder>/audio/<split>/*.flac  what they say"""
+<folder>/audio/<split>/*.flac  the recordings"""
 SOURCE = """\
 https://www.openslr.org/12 (train-*, dev-clean, test-clean, test-other; CC BY 4.0); unpacked, then
 dsd prepare librispeech LibriSpeech --to FOLDER"""
@@ -30,10 +30,10 @@ SUBSETS = {
 
 
 def sources(folders: Sequence[Path]) -> dict[str, list[Source]]:
-    """Reads the texts of LibriSpeech as it came: its subsets, in a folder or in LibriSpeech/ there.
+    """Reads the texts of the original LibriSpeech: subsets in a folder or in LibriSpeech/ there.
 
     Returns the utterances of each split; of training, any subset will do. Raises UserError naming
-    what is missing or damaged, and when another set is not whole.
+    what is missing or damaged, and when another set is incomplete.
     """
     return {split: _sources(folders, split) for split in COUNTS}
 
@@ -44,7 +44,7 @@ def load(root: Path, split: str) -> SpeechSet:
 
 
 def verify(root: Path) -> list[str]:
-    """Checks manifests and audio files; returns a line a split. Raises UserError as they do."""
+    """Checks manifests and audio files; returns a line per split. Raises UserError as `report`."""
     return [report(load(root, split)) for split in COUNTS]
 
 

@@ -1,27 +1,23 @@
-"""Batches of a training or test set, the same bits for the same seed, from any step on.
+"""Batches of images, the same bits for the same seed, from any step on.
 
 The order of an epoch depends on (seed, epoch); what is done to image i depends on (seed, epoch, i).
 Neither depends on the number of workers or processes, nor on the global random generators.
 """
 
-import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from data.batches import generator, in_batches, in_workers, parts
 from data.images import CorruptImage, ImageSet
 from data.transforms import Cifar, FilePreprocessing, Preprocessing
 from dsd.errors import UserError
+from dsd.suite.task import ALONE, Shard
 
 Batch = dict[str, Tensor]
-T = TypeVar("T")
 
 
 class Loader:
@@ -54,48 +50,38 @@ class Loader:
         self.steps = -(-len(images) // batch_size)  # per epoch
         self.skipped: list[str] = []  # corrupt images left out so far
 
-    def batches(
-        self, epoch: int = 0, first_step: int = 0, shard: tuple[int, int] = (0, 1)
-    ) -> Iterator[Batch]:
+    def batches(self, epoch: int = 0, first_step: int = 0, shard: Shard = ALONE) -> Iterator[Batch]:
         """Yields this process's part of each batch from `first_step` on.
 
-        `shard` is (rank, number of processes); the parts of all ranks in turn are the whole batch,
-        so a part of a short last batch can be empty. Reads nothing of the steps before.
+        A part of a short last batch can be empty. Reads nothing of the steps before.
         Raises UserError naming the file when an image is corrupt and is not to be skipped.
         """
-        order = self._order(epoch)
-        rank, world = shard
-        parts = [
-            np.array_split(order[step * self.batch_size : (step + 1) * self.batch_size], world)[
-                rank
-            ]
-            for step in range(first_step, self.steps)
-        ]
+        mine = parts(in_batches(self._order(epoch), self.batch_size), first_step, shard)
         if isinstance(self.preprocessing, Cifar):
-            return self._from_memory(self.preprocessing, parts, epoch)
-        return self._from_files(self.preprocessing, parts, epoch)
+            return self._from_memory(self.preprocessing, mine, epoch)
+        return self._from_files(self.preprocessing, mine, epoch)
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.train:
             return np.arange(len(self.images))
         return torch.randperm(len(self.images), generator=generator(self.seed, epoch, 0)).numpy()
 
-    def _from_memory(self, cifar: Cifar, parts: list[np.ndarray], epoch: int) -> Iterator[Batch]:
+    def _from_memory(self, cifar: Cifar, mine: list[np.ndarray], epoch: int) -> Iterator[Batch]:
         assert self.images.pixels is not None
         pixels, labels = torch.from_numpy(self.images.pixels), torch.from_numpy(self.images.labels)
         draws = cifar.draws(len(labels), generator(self.seed, epoch, 1)) if self.train else None
-        for part in parts:
+        for part in mine:
             index = torch.from_numpy(part)
             chosen = pixels[index]
             ready = cifar.evaluate(chosen) if draws is None else cifar.train(chosen, draws[index])
             yield {"images": ready, "labels": labels[index], "index": index}
 
     def _from_files(
-        self, preprocessing: FilePreprocessing, parts: list[np.ndarray], epoch: int
+        self, preprocessing: FilePreprocessing, mine: list[np.ndarray], epoch: int
     ) -> Iterator[Batch]:
         seed = (self.seed, epoch) if self.train else None
         dataset = _Batches(self.images, preprocessing, seed, self.skip_corrupt)
-        for batch, skipped in in_workers(dataset, parts, self.workers):
+        for batch, skipped in in_workers(dataset, mine, self.workers):
             self.skipped += [name for name in skipped if name not in self.skipped]
             yield batch
 
@@ -140,54 +126,3 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
         if self.seed is None:
             return self.preprocessing.evaluate(image)
         return self.preprocessing.train(image, np.random.default_rng([*self.seed, index]))
-
-
-def in_workers(
-    dataset: Dataset[T | UserError], parts: list[np.ndarray], workers: int
-) -> Iterator[T]:
-    """Yields `dataset[part]` for each part in turn, made in so many processes (0: in this one).
-
-    Raises the UserError that the dataset returns: raised in a worker it would be a traceback.
-    """
-    loader: DataLoader[T | UserError] = DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=parts,  # a list of index arrays: one item is one batch
-        num_workers=min(workers, len(parts)),
-        collate_fn=_as_it_is,
-        worker_init_fn=_outlive_signals,
-        generator=torch.Generator(),  # without it, iterating draws from the global generator
-    )
-    for item in loader:
-        if isinstance(item, UserError):
-            raise item
-        yield item
-
-
-def generator(*numbers: int) -> torch.Generator:
-    """Returns a generator of its own, seeded by these numbers (not negative)."""
-    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state) >> 1)
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
-
-
-def _outlive_signals(worker: int) -> None:
-    """Leaves Ctrl-C and SIGTERM to the main process, which goes on to its checkpoint.
-
-    Both reach every process of a job; a worker heeds a SIGTERM of its main process alone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_heed_parent, daemon=True).start()
-
-
-def _heed_parent() -> None:
-    """Ends the worker on its parent's SIGTERM: ignored, the parent would wait for it for ever."""
-    if sys.platform == "linux":
-        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-            pass
-        os._exit(0)

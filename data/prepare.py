@@ -1,4 +1,4 @@
-"""Preparation of speech: a corpus as it came becomes FLAC files and manifests (data/speech.py)."""
+"""Preparation of speech: an original corpus becomes FLAC files and manifests (data/speech.py)."""
 
 import os
 import re
@@ -31,7 +31,7 @@ from dsd.runs.files import lock, write_atomically
 
 @dataclass(frozen=True)
 class Source:
-    """An utterance of a corpus as it came."""
+    """An utterance of an original corpus."""
 
     name: str
     speaker: str
@@ -54,10 +54,10 @@ def lines_of(path: Path, remedy: str) -> Iterator[tuple[str, str]]:
 
 
 def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:
-    """Writes into/audio/<split>/<name>.flac and, last, the manifests; returns a line a split.
+    """Writes into/audio/<split>/<name>.flac and, last, the manifests; returns one line per split.
 
-    What is done stands in a hidden folder, so that a stopped preparation goes on. A training
-    utterance whose text is not words is left out, and a line says so. Raises UserError before
+    Finished files are listed in a hidden folder, so that a stopped preparation goes on. A training
+    utterance whose text is not words is left out, and a line names it. Raises UserError before
     anything is written when a name comes twice or a text of another set is not words, when the
     manifests are there already or another process prepares the folder; later when a recording
     cannot be read.
@@ -109,10 +109,10 @@ def _usable(
                 continue
             fault = f"{where}: {source.text!r} is no text of words, of a to z and '"
             if not split.startswith("train"):
-                raise UserError(f"{fault}; mend its transcript")
+                raise UserError(f"{fault}; fix its transcript")
             left_out.append(f"{fault}; left out")
         if not usable[split]:
-            raise UserError(f"{corpus}/{split}: has no utterance; name the whole corpus")
+            raise UserError(f"{corpus}/{split}: has no utterance; name the complete corpus")
     return usable, left_out
 
 

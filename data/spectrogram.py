@@ -24,7 +24,7 @@ WINDOW = SAMPLE_RATE * 20 // 1000  # samples
 STEP = SAMPLE_RATE * 10 // 1000  # samples
 BINS = WINDOW // 2 + 1
 FLOOR = 1e-6  # added to the power: 20 dB above the rounding noise of 16 bits
-VERSION = "1"  # of the numbers: raise it when they change
+VERSION = "1"  # of the values: raise it when they change
 
 
 def frames(samples: int) -> int:
@@ -48,8 +48,9 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
 class Spectrograms:
     """The spectrograms of a set, by place: computed when they are asked for, or once.
 
-    cache: the folder that keeps them, 32 kB a second of speech; None: each is computed anew, to the
-    same bits. Raises UserError naming an audio file that cannot be read or is not the manifest's.
+    cache: the folder that keeps them, 32 kB per second of speech; None: each is computed when it is
+    needed, to the same bits. Raises UserError naming an audio file that cannot be read or is not
+    the manifest's.
     """
 
     def __init__(self, speech: SpeechSet, cache: Path | None) -> None:
@@ -71,7 +72,7 @@ class Spectrograms:
         return spectrogram(read_samples(self._speech.root, self._speech.utterances[place]))
 
     def _written(self, folder: Path) -> Path:
-        """Returns the file of the set, which is written unless it is there and whole."""
+        """Returns the file of the set, which is written unless it is there and complete."""
         made_of = f"{VERSION} {self._speech.fingerprint()}"
         digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
         path = folder / f"{self._speech.name.replace('/', '-')}-{digest}.npy"

@@ -1,7 +1,7 @@
-"""Speech as networks read it: FLAC files and, for each split, a manifest of who says what.
+"""Speech as networks read it: FLAC files and, for each split, a manifest of its utterances.
 
-A manifest is <split>.jsonl, an utterance a line. Its keys are NeMo's (audio_filepath, duration in
-seconds, text) and ours: utterance, speaker, samples, and sha256 of the samples.
+A manifest is <split>.jsonl, with one utterance per line. Its keys are NeMo's (audio_filepath,
+duration in seconds, text) and ours: utterance, speaker, samples, and sha256 of the samples.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MINIATURE_NOTE = ("miniature: synthetic speech",)
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a line of a manifest says."""
+    """One utterance, as a line of a manifest describes it."""
 
     name: str
     file: str  # relative to the manifest's folder
@@ -50,7 +50,7 @@ class SpeechSet:
     name: str  # "an4/train"
     root: Path
     utterances: tuple[Utterance, ...]
-    notes: tuple[str, ...] = ()  # what must be said beside any number
+    notes: tuple[str, ...] = ()  # what belongs beside every result
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -91,7 +91,7 @@ def decode(labels: Iterable[int]) -> str:
 
 
 def greedy(best: Sequence[int]) -> str:
-    """Returns what the likeliest symbol of each frame spells: words with a blank between them.
+    """Returns the words that the likeliest symbols of the frames spell, separated by blanks.
 
     CTC's rule (Graves et al., ICML 2006): repeats are one symbol, then CTC's blanks are dropped.
     """
@@ -99,7 +99,7 @@ def greedy(best: Sequence[int]) -> str:
 
 
 def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
-    """Reads root/<split>.jsonl; whether the audio files are there, `report` tells.
+    """Reads root/<split>.jsonl; `report` checks the audio files.
 
     Raises UserError when the manifest is missing or empty, and naming a line that is damaged or
     names an utterance again.
@@ -143,7 +143,7 @@ def read_samples(root: Path, utterance: Utterance) -> np.ndarray:
 
 
 def load(root: Path, corpus: str, split: str, expected: int) -> SpeechSet:
-    """Returns a split of so many utterances, with notes; see `read_manifest` and `size_notes`."""
+    """Reads a split of `expected` utterances. Raises UserError as `read_manifest`, `size_notes`."""
     speech = read_manifest(root, corpus, split)
     if is_miniature(root):
         return replace(speech, notes=MINIATURE_NOTE)
@@ -152,16 +152,16 @@ def load(root: Path, corpus: str, split: str, expected: int) -> SpeechSet:
 
 
 def size_notes(where: Path, split: str, count: int, expected: int) -> tuple[str, ...]:
-    """Returns what must be said of a training set that is not whole.
+    """Returns the note on an incomplete training set; none for a complete one.
 
-    Raises UserError, naming `where`, for another set: its score could be compared with none.
+    Raises UserError, naming `where`, for an incomplete test set: its score could not be compared.
     """
     if count == expected:
         return ()
     if not split.startswith("train"):
         raise UserError(
             f"{where}: {split} has {count} utterances, the corpus has {expected}; "
-            "prepare it from the whole corpus"
+            "prepare it from the complete corpus"
         )
     return (f"partial training set: {count} of {expected} utterances",)
 

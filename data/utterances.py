@@ -1,4 +1,4 @@
-"""Batches of utterances of like duration, the same bits for the same seed, from any step on.
+"""Batches of utterances of similar duration, the same bits for the same seed, from any step on.
 
 The first epoch goes from short to long (SortaGrad: Amodei et al. 2016, section 3.3); in every later
 one the batches come in random order. Neither workers nor processes change what is in a batch.
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.loader import generator, in_workers
+from data.batches import generator, in_batches, in_workers, parts
 from data.spectrogram import BINS, Spectrograms
 from data.speech import SpeechSet, encode
 from dsd.errors import UserError
+from dsd.suite.task import ALONE, Shard
 
 Batch = dict[str, Any]
 JITTER = 0.03  # standard deviation by which durations are blurred, so that batches change
@@ -36,17 +37,17 @@ class Utterances:
         self.steps = -(-len(speech) // batch_size)
 
     def batches(
-        self, epoch: int | None, first_step: int = 0, shard: tuple[int, int] = (0, 1)
+        self, epoch: int | None, first_step: int = 0, shard: Shard = ALONE
     ) -> Iterator[Batch]:
-        """Yields one epoch's batches from `first_step` on; without an epoch, from short to long.
+        """Yields this process's part of each batch from `first_step` on.
+
+        Without an epoch the batches go from short to long. A part of a short batch can be empty.
 
         features (B, T, 161) float32, zero after an utterance's end; frames: B ints; labels: the
         transcripts' symbols in a row, int64; label_lengths: B ints; index (B,): place in the set.
-        `shard` is (rank, number of processes); a process's part of a short batch can be empty.
         """
-        rank, world = shard
-        parts = [batch[rank::world] for batch in self._order(epoch)[first_step:]]
-        return in_workers(self._dataset, parts, self._workers)
+        mine = parts(self._order(epoch), first_step, shard)
+        return in_workers(self._dataset, mine, self._workers)
 
     def padding(self, epoch: int | None) -> float:
         """Returns the share of an epoch's frames that is padding, in percent."""
@@ -62,9 +63,7 @@ class Utterances:
             blur = torch.randn(len(durations), generator=draws).numpy()
             durations = durations * np.exp(JITTER * blur)
             order = torch.randperm(self.steps, generator=draws).tolist()
-        by_length = np.argsort(durations, kind="stable")
-        starts = range(0, len(by_length), self._batch_size)
-        batches = [by_length[start : start + self._batch_size] for start in starts]
+        batches = in_batches(np.argsort(durations, kind="stable"), self._batch_size)
         return [batches[i] for i in order] if order else batches
 
 

@@ -23,7 +23,7 @@ LAYOUT = """\
 <folder>/dev93.jsonl               503,
 <folder>/eval92.jsonl              333, and
 <folder>/eval93.jsonl              213, as `dsd prepare wsj` writes them;
-<folder>/audio/<split>/*.flac      what they say"""
+<folder>/audio/<split>/*.flac      the recordings"""
 SOURCE = """\
 https://catalog.ldc.upenn.edu/LDC93S6A and LDC94S13A (or LDC93S6B and LDC94S13B, one microphone);
 all discs in any nesting, then  dsd prepare wsj DISC... --to FOLDER"""
@@ -52,8 +52,8 @@ def sources(folders: Sequence[Path]) -> dict[str, list[Source]]:
     naming the index, recording or transcript that is missing or damaged, and its disc.
     """
     files = _files(folders)
-    whole = not any(map(is_miniature, folders))
-    return {split: _sources(files, split, whole) for split in COUNTS}
+    complete = not any(map(is_miniature, folders))
+    return {split: _sources(files, split, complete) for split in COUNTS}
 
 
 def load(root: Path, split: str) -> SpeechSet:
@@ -62,12 +62,12 @@ def load(root: Path, split: str) -> SpeechSet:
 
 
 def verify(root: Path) -> list[str]:
-    """Checks manifests and audio files; returns a line a split. Raises UserError as they do."""
+    """Checks manifests and audio files; returns a line per split. Raises UserError as `report`."""
     return [report(load(root, split)) for split in COUNTS]
 
 
 def _files(folders: Sequence[Path]) -> dict[str, Path]:
-    """Finds recordings, indices and transcripts.
+    """Returns the files of recordings, indices and transcripts.
 
     Their keys are in lower case: paths from a folder wsj0 or wsj1 on, of transcripts the name.
     """
@@ -86,7 +86,7 @@ def _files(folders: Sequence[Path]) -> dict[str, Path]:
     return files
 
 
-def _sources(files: dict[str, Path], split: str, whole: bool) -> list[Source]:
+def _sources(files: dict[str, Path], split: str, complete: bool) -> list[Source]:
     members = [
         member for index, disc in INDICES[split].items() for member in _index(files, index, disc)
     ]
@@ -98,7 +98,7 @@ def _sources(files: dict[str, Path], split: str, whole: bool) -> list[Source]:
             f"name the folder of disc {disc} too"
         )
     found = [_source(files, file) for file, _ in members if file in files]
-    if whole:
+    if complete:
         size_notes(files[list(INDICES[split])[-1]], split, len(found), COUNTS[split])
     return found
 

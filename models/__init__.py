@@ -30,8 +30,8 @@ NETWORKS = {  # name: its file
 def build(name: str, **options: Any) -> nn.Module:
     """Returns a freshly initialised network, by default the paper's.
 
-    Every one takes `num_classes` (default 1000; resnet20: 10); its file tells the other options.
-    Raises UserError for an unknown name.
+    Every one takes `num_classes` (default 1000; resnet20: 10); its file documents the other
+    options. Raises UserError for an unknown name.
     """
     if name not in NETWORKS:
         close = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)

@@ -16,11 +16,11 @@ def beam_search(
 ) -> list[tuple[list[int], float]]:
     """Returns each image's best caption: its words, without the end, and log probability in nats.
 
-    state: the network's after it has read the images, a row an image. At each of `most_words` steps
-    every hypothesis offers its `beam` likeliest next words, and the `beam` likeliest of all offers
-    stay; one that has ended stays as it is. No length normalisation. The rules, and so the best
-    caption, are the original's (imagernn/lstm_generator.py, predict). But a hypothesis that is no
-    likelier than one that has ended can't win any more, and is not followed any further.
+    state: the network's after it has read the images, one row per image. For each of `most_words`
+    words every hypothesis offers its `beam` likeliest next words, and the `beam` likeliest of all
+    offers stay; one that has ended stays as it is. No length normalisation. The rules, and so the
+    best caption, are the original's (imagernn/lstm_generator.py, predict). But a hypothesis that is
+    no likelier than one that has ended can't win any more, and is not followed any further.
     """
     images, device = len(state[0]), state[0].device
     if not images:

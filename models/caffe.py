@@ -94,7 +94,7 @@ def read_caffemodel(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(blob: memoryview) -> np.ndarray:
-    """A BlobProto: data in field 5; shape in field 7, in old files four axes in fields 1 to 4."""
+    """Reads a BlobProto: data in field 5; shape in field 7, in old files in fields 1 to 4."""
     fields = dict(_fields(blob))
     if 7 in fields:
         shape = _varints(dict(_fields(fields[7]))[1])

@@ -82,7 +82,7 @@ def costs(
 
 
 def fits(frames: int, labels: Sequence[int]) -> bool:
-    """Tells whether so many activations can spell the labels: equal neighbours need a blank."""
+    """Returns whether so many activations can spell the labels: equal neighbours need a blank."""
     return len(labels) + sum(a == b for a, b in pairwise(labels)) <= frames
 
 
@@ -119,20 +119,20 @@ def _read(
             raise ValueError(
                 f"{name}: {given.dtype} of {given.dim()} axes, but must be ints in a row"
             )
-    steps, batch, symbols = activations.shape
-    lengths, said = _ints(activation_lengths), _ints(label_lengths)
+    frames, batch, symbols = activations.shape
+    lengths, sizes = _ints(activation_lengths), _ints(label_lengths)
     row: list[int] = labels.tolist()
-    if not len(lengths) == len(said) == batch:
+    if not len(lengths) == len(sizes) == batch:
         raise ValueError(
-            f"{len(lengths)} activation_lengths, {len(said)} label_lengths, but {batch} utterances"
+            f"{len(lengths)} activation_lengths, {len(sizes)} label_lengths, but {batch} utterances"
         )
-    if any(not 0 < length <= steps for length in lengths):
-        raise ValueError(f"activation_lengths: {lengths}, but must be from 1 to {steps}")
-    if any(length < 0 for length in said) or sum(said) != len(row):
-        raise ValueError(f"label_lengths: {said}, but there are {len(row)} labels")
+    if any(not 0 < length <= frames for length in lengths):
+        raise ValueError(f"activation_lengths: {lengths}, but must be from 1 to {frames}")
+    if any(length < 0 for length in sizes) or sum(sizes) != len(row):
+        raise ValueError(f"label_lengths: {sizes}, but there are {len(row)} labels")
     if any(not 0 < label < symbols for label in row):
         raise ValueError(f"labels: from {min(row)} to {max(row)}, but must be 1 to {symbols - 1}")
-    ends = [*accumulate(said, initial=0)]
+    ends = [*accumulate(sizes, initial=0)]
     return lengths, [row[start:end] for start, end in pairwise(ends)]
 
 

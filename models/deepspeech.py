@@ -23,7 +23,7 @@ def deepspeech(
     """Returns the network freshly initialised: 8 139 805 parameters.
 
     num_classes: 26 letters, space, apostrophe and CTC's blank. stride: frames from one window to
-    the next; table 6 does not tell, Hannun et al. (section 3.3) take every second.
+    the next; not given in table 6, Hannun et al. (section 3.3) take every second.
     """
     return DeepSpeech(num_classes, hidden, stride, dropout)
 
@@ -31,10 +31,10 @@ def deepspeech(
 class DeepSpeech(nn.Module):
     """A convolution over time, two dense layers, a bidirectional recurrent one, one more dense.
 
-    A ReLU clipped at 20 follows each; `output` tells the symbols. `dropout` acts on the layers that
-    are not recurrent, while training (Hannun et al.: 5 to 10 %). The start is ours, the papers name
-    none: weights normal with variance 2 / inputs (He et al. 2015), the output layer's 1 / inputs,
-    biases zero; `models.recurrent.Recurrent` tells its own.
+    A ReLU clipped at 20 follows each; `output` gives the symbols' activations. `dropout` acts on
+    the layers that are not recurrent, while training (Hannun et al.: 5 to 10 %). The initialisation
+    is ours, the papers name none: weights normal with variance 2 / inputs (He et al. 2015), the
+    output layer's 1 / inputs, biases zero; `models.recurrent.Recurrent` documents its own.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class DeepSpeech(nn.Module):
         self.output = nn.Linear(hidden, num_classes)
         self.stride, self.dropout = stride, dropout
         for layer in (self.conv, self.fc1, self.fc2, self.fc3):
-            start(layer)
-        start(self.output, gain=1.0)
+            initialise(layer)
+        initialise(self.output, gain=1.0)
 
     def output_frames(self, frames: int) -> int:
         """Returns how many activations an utterance of so many frames gives."""
@@ -106,7 +106,7 @@ def no_activations(net: nn.Module, symbols: int) -> Tensor:
     return total * next(net.parameters()).new_zeros(0, 0, symbols)
 
 
-def start(layer: nn.Conv1d | nn.Conv2d | nn.Linear, gain: float = 2.0) -> None:
+def initialise(layer: nn.Conv1d | nn.Conv2d | nn.Linear, gain: float = 2.0) -> None:
     """Draws weights of variance gain / inputs, and sets the biases to zero."""
     nn.init.normal_(layer.weight, std=(gain / layer.weight[0].numel()) ** 0.5)
     if layer.bias is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from models.deepspeech import BINS, Lengths, no_activations, start, until_the_end
+from models.deepspeech import BINS, Lengths, initialise, no_activations, until_the_end
 from models.recurrent import Recurrent, clipped_relu
 
 CHANNELS = 32
@@ -29,8 +29,9 @@ class DeepSpeech2(nn.Module):
     BatchNorm, then a ReLU clipped at 20 follow each convolution and the dense layer; the recurrent
     layers normalise their input product. Statistics are over the frames that utterances have, not
     over padding; the convolutions' are of each channel and frequency. `conv1` halves frames and
-    bins, `conv2` bins again. The start is ours, the papers name none: weights normal with variance
-    2 / inputs, the output layer's 1 / inputs; `models.recurrent.Recurrent` tells its own.
+    bins, `conv2` bins again. The initialisation is ours, the papers name none: weights normal with
+    variance 2 / inputs, the output layer's 1 / inputs; `models.recurrent.Recurrent` documents its
+    own.
     """
 
     def __init__(self, num_classes: int = 29, hidden: int = 1760, layers: int = 7) -> None:
@@ -45,8 +46,8 @@ class DeepSpeech2(nn.Module):
         self.norm = nn.BatchNorm1d(hidden)
         self.output = nn.Linear(hidden, num_classes)
         for layer in (self.conv1, self.conv2, self.fc):
-            start(layer)
-        start(self.output, gain=1.0)
+            initialise(layer)
+        initialise(self.output, gain=1.0)
 
     def output_frames(self, frames: int) -> int:
         """Returns how many activations an utterance of so many frames gives."""

@@ -33,7 +33,7 @@ def neuraltalk(
     hidden: int = 256,
     dropout: float = 0.5,
 ) -> "NeuralTalk":
-    """Returns the network with the original's start: matrices uniform in ±0.1, biases zero.
+    """Returns the network initialised as the original: matrices uniform in ±0.1, biases zero.
 
     num_classes: words of the vocabulary, with the token 0 that starts and ends every caption.
     features: length of an image's feature vector (VGG-16 fc7: 4096). encoding: of image and word.
@@ -127,8 +127,9 @@ class NeuralTalk(nn.Module):
 
     @torch.inference_mode()
     def caption(self, features: Tensor, beam: int = 1) -> list[tuple[list[int], float]]:
-        """Returns for each image (B, D) its best caption's words, without the end, and its log
-        probability in nats, by beam search over at most 20 words.
+        """Returns each image's best caption: its words, without the end, and log probability.
+
+        features: (B, D). In nats, by beam search over at most 20 words.
         """
         images = features.to(self.We.dtype) @ self.We + self.be
         zeros = images.new_zeros(len(features), len(self.Wd))

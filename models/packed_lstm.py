@@ -1,7 +1,7 @@
 """The recurrence of NeuralTalk's LSTM over packed sequences, and its gradient.
 
 Written out because torch's LSTM has a tanh on the cell, and because autograd through a loop adds
-up the recurrent weights' gradient step by step, where one product over all steps does.
+up the recurrent weights' gradient one time step at a time, where one product over all does.
 """
 
 from itertools import accumulate
@@ -17,8 +17,9 @@ def packed_lstm(inputs: Tensor, weights: Tensor, sizes: list[int]) -> Tensor:
     """Returns the hidden states (N, H) of N packed inputs (N, E).
 
     weights: (1 + E + H, 4H): the bias row, input rows and recurrent rows; columns: input, forget
-    and output gates, cell's input. sizes: sequences that reach each step, never rising, N in sum;
-    the first rows of a step go on in the next. Source: imagernn/lstm_generator.py of NeuralTalk.
+    and output gates, cell's input. sizes: sequences that reach each time step, never rising, N in
+    sum; the first rows of a time step go on in the next. Source: imagernn/lstm_generator.py of
+    NeuralTalk.
     """
     gates = input_gates(inputs, weights)
     recurrent = weights[1 + inputs.shape[1] :].to(gates.dtype)
@@ -32,9 +33,10 @@ def input_gates(inputs: Tensor, weights: Tensor) -> Tensor:
 
 
 def tick(gates: Tensor, hidden: Tensor, cell: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the next hidden state and cell, (B, H) each, after one step.
+    """Returns the next hidden state and cell, (B, H) each, after one time step.
 
-    gates: (B, 4H), the step's `input_gates`. hidden, cell: (B, H). weights: as `packed_lstm`'s.
+    gates: (B, 4H), the time step's `input_gates`. hidden, cell: (B, H). weights: as
+    `packed_lstm`'s.
     """
     width = hidden.shape[1]
     gates = torch.addmm(gates, hidden, weights[-width:])
@@ -92,7 +94,7 @@ class _Recurrence(torch.autograd.Function):
 
 
 def _steps(sizes: list[int]) -> list[tuple[slice, slice | None]]:
-    """Returns for each step its rows, and the rows of the step before that go on (None: first)."""
+    """Returns each time step's rows, and the rows before them that go on (None: the first)."""
     starts = [0, *accumulate(sizes)]
     return [
         (slice(start, start + size), slice(before, before + size) if t else None)

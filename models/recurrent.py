@@ -2,8 +2,8 @@
 
 Hannun et al. 2014 (arXiv 1412.5567): clipped ReLUs, one input matrix for both directions, whose
 states are added up. Written out because torch's RNN has an input matrix for each direction, chains
-the states, does not clip, and its recurrent weights' gradient is added up step by step, where one
-product over all steps does.
+the states, does not clip, and its recurrent weights' gradient is added up one time step at a
+time, where one product over all does.
 """
 
 from itertools import accumulate, pairwise
@@ -27,9 +27,10 @@ class Recurrent(nn.Module):
     """The layer: `input` and its bias, `forwards` and `backwards` (H, H), rows as nn.Linear's.
 
     normalised: BatchNorm of the input product, over all frames of the batch, stands for the bias
-    (Amodei et al. 2016, arXiv 1512.02595, section 3.2). The start is ours. Recurrent matrices are
-    orthogonal: as half of the units are shut, states neither grow nor die with the steps. Input
-    weights are normal with variance 1 / 3E, as summing two states makes squares three times larger.
+    (Amodei et al. 2016, arXiv 1512.02595, section 3.2). The initialisation is ours. Recurrent
+    matrices are orthogonal: as half of the units are shut, states neither grow nor die over time.
+    Input weights are normal with variance 1 / 3E, as summing two states makes squares three times
+    larger.
     """
 
     def __init__(self, inputs: int, hidden: int, *, normalised: bool = False) -> None:
@@ -55,8 +56,8 @@ def bidirectional(
     """Returns f + b (N, H), where f_t = g(p_t + U f_t-1), b_t = g(p_t + V b_t+1), g clips.
 
     products: p (N, H), packed. forwards: U, backwards: V, (H, H). sizes: sequences that reach each
-    step, never rising, N in sum; the first rows of a step go on in the next. b starts at each
-    sequence's own end.
+    time step, never rising, N in sum; the first rows of a time step go on in the next. b starts at
+    each sequence's own end.
     """
     recurrent = torch.stack([forwards, backwards]).to(products.dtype)
     states: Tensor = _Recurrence.apply(products, recurrent, sizes)

@@ -72,7 +72,7 @@ def shortcut_a(x: Tensor, channels: int) -> Tensor:
 
 
 def _initialised(net: nn.Module) -> nn.Module:
-    """fb.resnet.torch models/resnet.lua: He's normal by fan-out, no bias in the classifier."""
+    """Initialises as fb.resnet.torch's resnet.lua: He's normal by fan-out, zero bias in `fc`."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -35,7 +35,7 @@ CLASSIFIERS = {  # the layers whose size is the number of classes
 def load_weights(
     model: nn.Module, source: str | Path, *, network: str, fresh_head: bool = False
 ) -> None:
-    """Copies weights into a network that `models.build(network)` made.
+    """Copies weights into a network built by `models.build(network)`.
 
     source: "torchvision:IMAGENET1K_V1" or another of its names, or a file: .safetensors; .pt, .pth
     or .bin with a state dict, alone or under "model" or "state_dict"; .caffemodel, or .npz of
@@ -78,7 +78,7 @@ def load_weights(
 
 
 def resolve(source: str | Path) -> str:
-    """Returns what a record says of a source: torchvision's name, or a file's name and SHA-256.
+    """Returns how a record names a source: torchvision's name, or a file's name and SHA-256.
 
     Raises UserError when there is no such file.
     """
@@ -89,7 +89,7 @@ def resolve(source: str | Path) -> str:
 
 
 def trained_with(source: str | Path) -> str | None:
-    """Returns the preprocessing a source expects, "torchvision" or "caffe"; None: cannot tell."""
+    """Returns the preprocessing a source expects, "torchvision" or "caffe"; None: unknown."""
     if _is_torchvision(str(source)):
         return "torchvision"
     return "caffe" if Path(source).suffix in (".npz", ".caffemodel") else None

@@ -39,7 +39,7 @@ class Settings(BaseModel):
     resize: Annotated[int, Field(gt=0)] | None = None
     crop: Annotated[int, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(gt=0)]
-    heldout: Count = 0  # training images kept apart for curves and tuning, the same for every seed
+    heldout: Count = 0  # training images held out for curves and tuning, the same for every seed
     weights: str | None = None  # to start from: torchvision:NAME, or a file in the folder WEIGHTS
     aux_weight: float = 0.3  # of each auxiliary head's loss (GoogLeNet)
     skip_corrupt: bool = False  # leave unreadable images out, count and record them
@@ -90,11 +90,11 @@ class ImageTask:
 
     @property
     def skipped(self) -> list[str]:
-        """Returns the names of unreadable images met so far."""
+        """Returns the names of the unreadable images found so far."""
         return sorted({name for loader in self._loaders.values() for name in loader.skipped})
 
     def model(self, weights: str | None = None) -> nn.Module:
-        """Returns the network, initialised, with the recipe's or with just these weights."""
+        """Returns the network, initialised, with the recipe's weights, or with these instead."""
         network = self._settings.network
         net = build(network, num_classes=self._classes)
         source = weights or (self._settings.weights and _located(self._settings.weights))
@@ -113,7 +113,11 @@ class ImageTask:
             )
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
-        """Yields one epoch's augmented training batches from `first_step` on."""
+        """Yields one epoch's augmented training batches from `first_step` on.
+
+        Raises UserError when a process would have no image of a batch.
+        """
+        shard.check(self._settings.batch_size, self.unit)
         return self._loaders["train"].batches(epoch, first_step, shard)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
@@ -151,13 +155,13 @@ class ImageTask:
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Returns the mean loss and the errors in percent; top-5 with more than ten classes."""
-        figures = {
+        found = {
             "loss": float(np.mean(results["loss"])),
             "top1_error_pct": 100 * float(np.mean(results["prediction"] != results["label"])),
         }
         if self._classes > 10:
-            figures["top5_error_pct"] = 100 * float(np.mean(results["rank"] >= 5))
-        return figures
+            found["top5_error_pct"] = 100 * float(np.mean(results["rank"] >= 5))
+        return found
 
 
 def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Plain:

@@ -24,7 +24,7 @@ from models import build
 from models.ctc import CTCLoss, costs, fits
 from models.deepspeech import BINS
 from models.weights import load_weights
-from recipes import wer
+from recipes.metrics import wer
 
 Positive = Annotated[int, Field(gt=0)]
 FRAMES = 100  # of the example: a second
@@ -50,7 +50,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sets of a corpus, and whether what is said in it may stand in a public record."""
+    """The sets of a corpus, and whether its transcripts may stand in a public record."""
 
     train: SpeechSet
     heldout: tuple[str, SpeechSet] | None  # its name and the set
@@ -111,11 +111,7 @@ class SpeechTask:
 
         Raises UserError when a process would have no utterance of a batch.
         """
-        size, world = self._settings.batch_size, shard[1]
-        if size < world:
-            raise UserError(
-                f"task.batch_size: {size} utterances for {world} processes; give each one at least"
-            )
+        shard.check(self._settings.batch_size, self.unit)
         return self._batches["train"].batches(epoch, first_step, shard)
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
@@ -134,19 +130,22 @@ class SpeechTask:
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor | Sequence[Any]]:
         """Returns for each utterance the counts of `wer.counts`, and nats.
 
-        Where the corpus is public also what was heard and what was said. An utterance that no
+        Where the corpus is public also hypothesis and reference. An utterance that no
         output could spell, as it has too few frames, has nats of -1.
         """
         activations, lengths = model(batch["features"], batch["frames"])
-        heard = transcripts(activations, lengths)
-        spoken = [self._sets[batch["split"]].utterances[i].text for i in batch["index"].tolist()]
-        pairs = zip(heard, spoken, strict=True)
+        hypotheses = transcripts(activations, lengths)
+        utterances = self._sets[batch["split"]].utterances
+        references = [utterances[i].text for i in batch["index"].tolist()]
+        pairs = zip(hypotheses, references, strict=True)
         results: dict[str, Tensor | Sequence[Any]] = {
             "index": batch["index"],
             "counts": [wer.counts(hypothesis, reference) for hypothesis, reference in pairs],
             "nats": costs(activations, batch["labels"], lengths, batch["label_lengths"]),
         }
-        return results | ({"hypothesis": heard, "reference": spoken} if self._public else {})
+        if self._public:
+            results |= {"hypothesis": hypotheses, "reference": references}
+        return results
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Returns WER and CER in percent, and nats per utterance that has frames enough."""
@@ -212,7 +211,7 @@ def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, T
 
 
 def spectrogram_folder(root: Path) -> Path | None:
-    """Returns where spectrograms are kept: beside the manifests, or where SPECTROGRAMS says.
+    """Returns where spectrograms are kept: beside the manifests, or where SPECTROGRAMS points.
 
     None, for SPECTROGRAMS=none: they are computed for every batch.
     """

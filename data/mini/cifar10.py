@@ -9,7 +9,7 @@ import numpy as np
 from data.cifar10 import BATCHES, CLASSES, SIDE
 from data.mini.images import is_written, new_folder, render
 
-IMAGES = {"train": 200, "test": 500}  # a batch
+IMAGES = {"train": 200, "test": 500}  # per batch
 
 
 def write(root: Path) -> None:

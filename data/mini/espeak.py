@@ -26,7 +26,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class Prompt(NamedTuple):
-    """What is to be said, and how."""
+    """A text, and the voice that is to speak it."""
 
     text: str
     voice: str  # "en-us+f3": an accent and one of its variants
@@ -35,14 +35,14 @@ class Prompt(NamedTuple):
 
 
 def synthesise(prompts: Sequence[Prompt]) -> list[np.ndarray]:
-    """Says all prompts in turn: mono int16 samples at 16 kHz, hardly any silence at the ends.
+    """Speaks all prompts in turn: mono int16 samples at 16 kHz, hardly any silence at the ends.
 
-    What espeak-ng has said before changes the flutter, breath and length of what it says next; so
-    each call has a fresh process, and the same prompts give the same bits.
-    Raises OSError when espeak-ng does not start or does not know a voice.
+    What espeak-ng has spoken before changes the flutter, breath and length of what it speaks next;
+    so each call has a fresh process, and the same prompts give the same bits. Raises OSError when
+    espeak-ng does not start or does not know a voice.
     """
-    script, told = (sys.executable, "-P", __file__), json.dumps(prompts).encode()
-    done = subprocess.run(script, input=told, capture_output=True)
+    script, request = (sys.executable, "-P", __file__), json.dumps(prompts).encode()
+    done = subprocess.run(script, input=request, capture_output=True)
     if done.returncode:
         raise OSError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
     with np.load(io.BytesIO(done.stdout)) as spoken:

@@ -60,8 +60,8 @@ class Scene:
 def write(root: Path, complete: Callable[[Path], object] = lambda folder: None) -> None:
     """Writes the corpus into `root` unless it is there. Raises UserError if something else is.
 
-    `complete` adds what is made from the images before the folder gets its name, so that no other
-    process ever sees it without.
+    `complete` adds what is computed from the images before the folder gets its name, so that no
+    other process ever sees it incomplete.
     """
     if is_written(root):
         return

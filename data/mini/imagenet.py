@@ -5,7 +5,7 @@ from pathlib import Path
 from data.imagenette import CLASSES
 from data.mini.images import is_written, write_tree
 
-TRAIN, VAL = 32, 16  # images a class
+TRAIN, VAL = 32, 16  # images per class
 
 
 def write(root: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from data.imagenette import CLASSES
 from data.mini.images import is_written, write_tree
 
-IMAGES = {"train": 32, "val": 16}  # a class
+IMAGES = {"train": 32, "val": 16}  # per class
 UNSEEN = 6  # of them in either folder named ILSVRC2012_val_*
 
 

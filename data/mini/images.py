@@ -1,4 +1,4 @@
-"""Rendered images of ten classes, and how a miniature corpus is put on the disk.
+"""Rendered images of ten classes, and how a miniature corpus is written to disk.
 
 A class is a shape with a texture and a favourite hue. Place, size, turn, colours and noise vary, so
 that a network learns the classes within some epochs, but not at once.
@@ -69,7 +69,7 @@ def write_tree(root: Path, labels: Mapping[str, int], seed: int) -> None:
 
 
 def is_written(root: Path) -> bool:
-    """Tells whether the miniature is there. Raises UserError when something else is."""
+    """Returns whether the miniature is there. Raises UserError when something else is."""
     marker = root / MINIATURE
     if marker.is_file() and marker.read_text() == VERSION:
         return True

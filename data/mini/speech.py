@@ -1,4 +1,4 @@
-"""What the miniature speech corpora say: numbers and commands, by many voices of espeak-ng."""
+"""What the miniature speech corpora share: numbers and commands, by many voices of espeak-ng."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice, product
@@ -46,7 +46,7 @@ def write_corpus(
     record_in: Callable[[Path], None],
     sources: Callable[[Sequence[Path]], Mapping[str, Sequence[Source]]],
 ) -> None:
-    """Writes a corpus as it came into `root`/discs and prepares it from there, unless it is there.
+    """Writes an original corpus into `root`/discs and prepares it from there, unless it is there.
 
     `record_in` writes it into a folder, `sources` reads it. Raises UserError if something else is.
     """
@@ -123,7 +123,7 @@ def sphere(samples: np.ndarray) -> bytes:
 
 
 def _script(rng: np.random.Generator, accent: str, variant: str, pitch: int) -> list[Prompt]:
-    """Returns what one speaker says, about at his pace."""
+    """Returns the prompts of one speaker, all at about the same pace."""
     pace = int(rng.integers(130, 175))
     return [
         Prompt(invent(rng), f"{accent}+{variant}", pace + int(rng.integers(-8, 9)), pitch)

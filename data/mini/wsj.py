@@ -77,12 +77,12 @@ def _record(discs: Path) -> None:
             name = f"{speaker}c02{number % speech.UTTERANCES + 1:02}"
             wave = f"{part.waves}/{speaker}/{name}.wv1"
             speech.write_file(discs / wave, speech.sphere(recording.samples))
-            told = wave.removesuffix(".wv1") if "nvp" in part.ndx else wave
-            lines.append(f"{part.disc}:{told}")
+            file = wave.removesuffix(".wv1") if "nvp" in part.ndx else wave
+            lines.append(f"{part.disc}:{file}")
             dot = f"{part.transcripts}/{speaker}/{speaker}c0200.dot"
             dots.setdefault(dot, []).append(f"{_marked(recording.text, number)} ({name})")
-        for file, texts in {**dots, part.ndx: lines}.items():
-            speech.write_file(discs / file, "".join(f"{line}\n" for line in texts).encode())
+        for name, texts in {**dots, part.ndx: lines}.items():
+            speech.write_file(discs / name, "".join(f"{line}\n" for line in texts).encode())
 
 
 def _marked(text: str, number: int) -> str:

@@ -13,13 +13,56 @@ A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from dsd.errors import UserError
+
 Batch = Mapping[str, Any]
-Shard = tuple[int, int]  # (rank, number of processes)
+
+
+class Sliceable(Protocol):
+    """A list, an array, a tensor: what has a length and can be cut."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: slice, /) -> Any: ...
+
+
+S = TypeVar("S", bound=Sliceable)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of every batch is this process's."""
+
+    rank: int
+    processes: int
+
+    def part(self, batch: S) -> S:
+        """Returns this process's part of a batch, in the batch's order.
+
+        The parts of all ranks in turn are the whole batch; their sizes differ by one at most, so
+        that a part of a batch smaller than the number of processes can be empty.
+        """
+        size, larger = divmod(len(batch), self.processes)
+        start = self.rank * size + min(self.rank, larger)
+        part: S = batch[start : start + size + (self.rank < larger)]
+        return part
+
+    def check(self, batch_size: int, unit: str) -> None:
+        """Raises UserError when a process would have no example of a training batch."""
+        if batch_size < self.processes:
+            raise UserError(
+                f"task.batch_size: {batch_size} {unit} for {self.processes} processes; "
+                "give each one at least"
+            )
+
+
+ALONE = Shard(rank=0, processes=1)  # the only process has every batch whole
 
 
 class Loss(NamedTuple):
@@ -62,13 +105,16 @@ class Task(Protocol):
         """Returns the network as training begins, or with these weights (a file or a name)."""
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
-        """Yields one epoch's training batches from `first_step` on, the same for the same seed."""
+        """Yields this process's part of an epoch's training batches from `first_step` on.
+
+        The batches are the same for the same seed, whatever the number of processes.
+        """
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns the training loss of one batch."""
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
-        """Yields every example of a split once."""
+        """Yields this process's examples of a split; all processes' are every example once."""
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor | Sequence[Any]]:
         """Returns results, one entry an example; `index` gives its place in the split."""

@@ -12,7 +12,7 @@ from dsd.suite.task import Shard
 
 def shard(accelerator: Accelerator) -> Shard:
     """Returns which part of every batch is this process's."""
-    return accelerator.process_index, accelerator.num_processes
+    return Shard(accelerator.process_index, accelerator.num_processes)
 
 
 def share(accelerator: Accelerator, examples: int) -> float:

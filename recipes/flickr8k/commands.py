@@ -1,4 +1,4 @@
-"""The commands on photographs and captions: `dsd features`, `dsd caption`, `dsd score`.
+"""The commands on photographs and captions: `dsd features`, `dsd caption`.
 
 Every `dsd` call imports this file, so networks and data are imported when a command runs.
 """
@@ -10,18 +10,16 @@ import typer
 
 from dsd.errors import UserError
 from dsd.suite.folder import given_folder
-from recipes import scoring
 
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the `dsd` command."""
     app.command()(features)
     app.command()(caption)
-    app.add_typer(scoring.score, name="score")
 
 
 def features(
-    corpus: Annotated[str, typer.Argument(help="flickr8k: the folder that FLICKR8K points at.")],
+    corpus: Annotated[str, typer.Argument(help="flickr8k; its folder is where FLICKR8K points.")],
     network: Annotated[
         str, typer.Option(help="vgg16 (the paper's) or efficientnet_lite0.")
     ] = "vgg16",
@@ -34,7 +32,7 @@ def features(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Writes features_<network>.npz: what a network sees in each image, for captions.
+    """Writes features_<network>.npz: every image's features, computed by a network, for captions.
 
     A stopped extraction goes on when the same command is given again.
 
@@ -42,16 +40,16 @@ def features(
     """
     from dsd.suite.folder import the_suite
     from dsd.training.device import make_accelerator, set_deterministic
-    from recipes.flickr8k.features import extract
+    from recipes.image_features import extract
 
-    if corpus != "flickr8k":
-        raise UserError(f"no features are made of {corpus!r}; known: flickr8k")
     module = the_suite().task_module(corpus)
-    command = f"dsd features flickr8k --network {network}"
+    if not hasattr(module, "image_files"):
+        raise UserError(f"{corpus}: has no captions, its images need no features; try flickr8k")
+    command = f"dsd features {corpus} --network {network}"
     root = given_folder(corpus, module, "dsd features", command)
     chosen = make_accelerator(device).device
     set_deterministic(True)
-    print(extract(root, network, weights, chosen))
+    print(extract(root, module.image_files(root), network, weights, chosen))
 
 
 def caption(
@@ -62,14 +60,15 @@ def caption(
     ],
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by the search.")] = 20,
     weights: Annotated[
-        str | None, typer.Option(help="Of the network that sees, as for `dsd features`.")
+        str | None,
+        typer.Option(help="Of the network that computes features (see `dsd features`)."),
     ] = None,
 ) -> None:
-    """Prints what a trained captioner says of pictures: file, caption, log probability in nats.
+    """Prints captions of pictures by a trained network: file, caption, log probability in nats.
 
     Example: `dsd caption dog.jpg --run runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
     """
-    from recipes.flickr8k.caption import Captioner
+    from recipes.captioner import Captioner
 
     for image, (text, score) in zip(images, Captioner(run, weights)(images, beam), strict=True):
         print(f"{image}\t{text}\t{score:.2f}")

@@ -21,13 +21,13 @@ def prepare(
     corpus: Annotated[str, typer.Argument(help="wsj, an4 or librispeech.")],
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER...", help="The corpus as it came; for wsj all its discs."),
+        typer.Argument(metavar="FOLDER...", help="The original corpus; for wsj all its discs."),
     ],
     to: Annotated[
         Path, typer.Option(help="A folder for FLAC files and manifests; WSJ= ... points at it.")
     ],
 ) -> None:
-    """Reads a speech corpus as it came and writes FLAC files and one manifest for each split.
+    """Reads an original speech corpus and writes FLAC files and one manifest for each split.
 
     A stopped preparation goes on when the same command is given again.
 
@@ -43,7 +43,7 @@ def prepare(
         raise UserError(f"no speech corpus is called {corpus!r}{nearest(corpus, known)}")
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; name the folders of the corpus as it came")
+            raise UserError(f"{folder}: no such folder; name the folders of the original corpus")
     for line in write(corpus, import_module(f"data.{corpus}").sources(folders), to):
         print(line)
     print(f"next: {corpus.upper()}={to} dsd run ... (see: dsd list)")
@@ -55,11 +55,11 @@ def transcribe(
     ],
     run: Annotated[Path, typer.Option(help="The folder of a trained phase.")],
 ) -> None:
-    """Prints what a trained network hears in recordings: file, words.
+    """Prints transcripts of recordings by a trained network: file, words.
 
     Example: `dsd transcribe a.flac --run runs/an4-deepspeech.mini/seed0/dense/sparse1/redense1`
     """
-    from recipes.transcribe import Transcriber
+    from recipes.transcriber import Transcriber
 
     transcribe = Transcriber(run)
     for file in recordings:

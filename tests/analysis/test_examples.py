@@ -13,7 +13,7 @@ from analysis import examples
 from analysis.records import groups, read_all
 from dsd.errors import UserError
 from dsd.runs.record import read_examples
-from recipes import bleu, wer
+from recipes.metrics import bleu, wer
 
 PATHS = {
     "baseline": "dense",

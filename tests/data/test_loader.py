@@ -15,6 +15,7 @@ from data.images import ImageSet
 from data.loader import Loader
 from data.transforms import preprocessing
 from dsd.errors import UserError
+from dsd.suite.task import Shard
 
 SMALL = {"crop": 32, "resize": 40}
 
@@ -110,7 +111,7 @@ def test_workers_change_nothing(files):
 @pytest.mark.parametrize("world", [2, 3, 8])
 def test_shards_in_turn_are_the_whole_batch(kind, world, request):
     images = request.getfixturevalue(kind)
-    ranks = [list(loader(images).batches(0, 1, (rank, world))) for rank in range(world)]
+    ranks = [list(loader(images).batches(0, 1, Shard(rank, world))) for rank in range(world)]
     joined = [
         {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
         for parts in zip(*ranks, strict=True)

@@ -1,4 +1,4 @@
-"""Captioning on the miniature: batches, figures, and the commands as a user types them."""
+"""Captioning on the miniature: batches, metrics, and the commands as a user types them."""
 
 import contextlib
 import math
@@ -20,18 +20,19 @@ from dsd.runs.checkpoint import load
 from dsd.runs.provenance import provenance
 from dsd.runs.record import finite, read, read_examples
 from dsd.suite.folder import Suite
+from dsd.suite.task import ALONE, Shard
 from dsd.training.algorithm import train_arm
 from dsd.training.evaluate import evaluate_split
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
 from dsd.training.run import Options, Run
 from dsd.training.stop import Stop, Stopped
-from recipes.bleu import scores
+from models import build
+from recipes.metrics.bleu import scores
 
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(ROOT)
 MODULE = SUITE.task_module("flickr8k")
-ONE = (0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def task(corpus):
     return MODULE.task(settings, corpus, seed=0, workers=0)
 
 
-def first(task, epoch: int = 0, step: int = 0, shard: tuple[int, int] = ONE):
+def first(task, epoch: int = 0, step: int = 0, shard: Shard = ALONE):
     return next(task.batches(epoch, step, shard))
 
 
@@ -59,7 +60,7 @@ def test_an_epoch_draws_as_many_captions_as_there_are(task):
     captions = task.corpus["captions"]["train"]
     assert captions == 5 * task.corpus["images"]["train"]
     assert task.steps_per_epoch == captions // 20
-    drawn = torch.cat([batch["index"] for batch in task.batches(0, 0, ONE)])
+    drawn = torch.cat([batch["index"] for batch in task.batches(0, 0, ALONE)])
     assert len(drawn) == 20 * task.steps_per_epoch
     assert drawn.min() >= 0
     assert drawn.max() < captions
@@ -73,9 +74,9 @@ def test_batches_depend_on_seed_and_epoch_alone(task, corpus):
     assert first(task)["index"].tolist() == first(again)["index"].tolist()
     assert first(task)["index"].tolist() != first(task, epoch=1)["index"].tolist()
     assert first(task)["index"].tolist() != first(other)["index"].tolist()
-    late = list(task.batches(3, 4, ONE))
-    assert late[0]["index"].tolist() == list(task.batches(3, 0, ONE))[4]["index"].tolist()
-    parts = [first(task, shard=(rank, 3))["index"] for rank in range(3)]
+    late = list(task.batches(3, 4, ALONE))
+    assert late[0]["index"].tolist() == list(task.batches(3, 0, ALONE))[4]["index"].tolist()
+    parts = [first(task, shard=Shard(rank, 3))["index"] for rank in range(3)]
     assert torch.cat(parts).tolist() == first(task)["index"].tolist()
 
 
@@ -107,27 +108,27 @@ def test_a_new_network_knows_how_often_words_occur(task):
     np.testing.assert_allclose(bias, np.log(counts / counts.max()), rtol=1e-5, atol=1e-6)
 
 
-def test_figures_are_those_of_single_captions(task, corpus):
+def test_metrics_are_those_of_single_captions(task, corpus):
     net = task.model().eval()
     accelerator = Accelerator(cpu=True)
-    figures, _ = evaluate_split(task, net, accelerator, "val")
+    metrics, _ = evaluate_split(task, net, accelerator, "val")
     nats, words = [], 0
-    for batch in task.eval_batches("val", ONE):
+    for batch in task.eval_batches("val", ALONE):
         for row, length in enumerate(batch["lengths"]):
             one = slice(row, row + 1)
             cost = net.cost(batch["features"][one], batch["words"][one], [length], l2=0)
             nats.append(cost.item())
             words += length + 1
-    assert figures["loss"] == pytest.approx(np.mean(nats), rel=1e-5)
-    assert figures["perplexity"] == pytest.approx(math.exp(sum(nats) / words), rel=1e-5)
+    assert metrics["loss"] == pytest.approx(np.mean(nats), rel=1e-5)
+    assert metrics["perplexity"] == pytest.approx(math.exp(sum(nats) / words), rel=1e-5)
 
-    figures, results = evaluate_split(task, net, accelerator, "test_beam3")
+    metrics, results = evaluate_split(task, net, accelerator, "test_beam3")
     test = flickr8k.load(corpus, "test")
     features = torch.from_numpy(flickr8k.load_features(corpus, "drawn", test.images))
     said = [task._vocabulary.decode(words) for words, _ in net.caption(features, beam=3)]
     assert results["caption"].tolist() == said
-    assert figures["bleu4"] == scores(results["bleu_counts"])["bleu4"]
-    assert figures["mean_length"] == np.mean([len(caption.split()) for caption in said])
+    assert metrics["bleu4"] == scores(results["bleu_counts"])["bleu4"]
+    assert metrics["mean_length"] == np.mean([len(caption.split()) for caption in said])
 
 
 def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding():
@@ -140,7 +141,7 @@ def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding
     assert (sparse.epochs, sparse.lr, sparse.sparsity) == (10, 1e-3, 0.8)
     assert (redense.epochs, redense.lr) == (6, 1e-4)
     with torch.device("meta"):
-        net = MODULE.build("neuraltalk")
+        net = build("neuraltalk")
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), 0.1)
     assert sorted(prunable(net, optimizer, recipe.exclude)) == ["WLSTM", "Wd", "We"]
 
@@ -180,21 +181,21 @@ def test_an_original_checkpoint_is_scored_whatever_the_order_of_its_words(task, 
         task.model(str(path))
 
 
-def test_a_network_that_diverged_is_told(task):
+def test_a_network_that_diverged_is_an_error(task):
     net = task.model().eval()
     with torch.no_grad():
         net.bd[0, 0] = 1e5
-    figures, _ = evaluate_split(task, net, Accelerator(cpu=True), "val")
-    assert figures["perplexity"] == math.inf
+    metrics, _ = evaluate_split(task, net, Accelerator(cpu=True), "val")
+    assert metrics["perplexity"] == math.inf
     with pytest.raises(UserError, match="perplexity is inf"):
-        finite(figures, "epoch 1")
+        finite(metrics, "epoch 1")
 
 
 def test_more_processes_than_captions_or_images(task):
     with pytest.raises(UserError, match=r"task\.batch_size: 20 captions for 21 processes"):
-        next(task.batches(0, 0, (3, 21)))
+        next(task.batches(0, 0, Shard(3, 21)))
     images = task.corpus["images"]["test"]
-    assert list(task.eval_batches("test_beam3", (images, images + 1))) == []
+    assert list(task.eval_batches("test_beam3", Shard(images, images + 1))) == []
     assert task.model().caption(torch.empty(0, 12), beam=3) == []
 
 
@@ -241,7 +242,7 @@ def test_a_stopped_captioner_goes_on_to_the_same_bits(task, tmp_path):
         assert torch.equal(value, whole[name]), name
 
 
-def test_every_command_on_the_miniature(dsd, tmp_path):
+def test_every_command_on_the_miniature(dsd, tmp_path, runs):
     short = ("dense", "sparse", "redense")
     words = [f"phases.{phase}.epochs=0.5" for phase in short]
     done = dsd(
@@ -252,11 +253,11 @@ def test_every_command_on_the_miniature(dsd, tmp_path):
         "--arm",
         "dsd",
         "--runs",
-        str(tmp_path),
+        str(runs),
         *words,
     )
     assert done.returncode == 0, done.stderr
-    (path,) = (tmp_path / "records").glob("*.json")
+    (path,) = (runs / "records").glob("*.json")
     record, examples = read(path), read_examples(path)
     assert record.corpus["notes"] == [
         "miniature: rendered images",
@@ -267,28 +268,28 @@ def test_every_command_on_the_miniature(dsd, tmp_path):
     assert {n: v["kept"] for n, v in kept.items()} == {
         n: v["weights"] - round(0.8 * v["weights"]) for n, v in kept.items()
     }
-    figures = record.final["test_beam20"]
+    metrics = record.final["test_beam20"]
     recorded = scores(examples["dense/sparse/redense/test_beam20/bleu_counts"])
-    assert figures["bleu1"] == pytest.approx(recorded["bleu1"])
+    assert metrics["bleu1"] == pytest.approx(recorded["bleu1"])
     assert record.final["test"]["perplexity"] > 1
 
     picture, text = tmp_path / "a.png", tmp_path / "a.txt"
     Image.new("RGB", (50, 40), "red").save(picture)
     text.write_text("no picture")
-    (redense,) = (file.parent for file in tmp_path.glob("flickr8k*/seed0/*/*/*/checkpoint.json"))
+    (redense,) = (file.parent for file in runs.glob("flickr8k*/seed0/*/*/*/checkpoint.json"))
     said = dsd("caption", str(picture), "--run", str(redense), "--beam", "3")
     assert said.returncode == 0, said.stderr
     name, caption, log_probability = said.stdout.rstrip("\n").split("\t")
     assert name == str(picture)
     assert caption
     assert float(log_probability) < 0
-    for wrong, told in (
+    for wrong, message in (
         (["--run", str(tmp_path / "nowhere")], "holds no checkpoint; train one with dsd run"),
         (["--run", str(redense.parents[2])], "name a phase's folder in it, such as"),
     ):
         failed = dsd("caption", str(picture), *wrong)
         assert failed.returncode == 2
-        assert told in failed.stderr
+        assert message in failed.stderr
         assert "Traceback" not in failed.stderr
     failed = dsd("caption", str(text), "--run", str(redense))
     assert failed.returncode == 2

@@ -1,4 +1,4 @@
-"""Speech recognition: batches, losses, skipped and held-out utterances, figures, recipes."""
+"""Speech recognition: batches, losses, skipped and held-out utterances, metrics, recipes."""
 
 import csv
 from pathlib import Path
@@ -13,8 +13,9 @@ from dsd.errors import UserError
 from dsd.pruning.targets import prunable
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
+from dsd.suite.task import ALONE, Shard
 from dsd.training.optimizers import make_optimizer
-from recipes import wer
+from recipes.metrics import wer
 from recipes.speech import (
     Corpus,
     Settings,
@@ -26,7 +27,6 @@ from recipes.speech import (
 
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(ROOT)
-ONE = (0, 1)
 SAMPLES = [4000 + 400 * i for i in range(12)]
 TEXTS = ["go on", "it's", "aa", "stop"] * 3
 LONG = 3  # the place of an utterance that has fewer frames than symbols
@@ -48,7 +48,7 @@ def make(speech, *, public=True, seed=0, **settings):
 def predicted(task, net):
     columns = {}
     with torch.inference_mode():
-        for batch in task.eval_batches("test", ONE):
+        for batch in task.eval_batches("test", ALONE):
             for name, values in task.predict(net, batch).items():
                 values = values.tolist() if torch.is_tensor(values) else values
                 columns.setdefault(name, []).extend(values)
@@ -61,15 +61,15 @@ def test_too_few_frames(speech):
     assert task.skipped == [f"u{LONG}"]
     assert task.corpus["utterances"] == {"train": 11, "test": 12}
     net = task.model().eval()
-    for batch in task.batches(1, 0, ONE):
+    for batch in task.batches(1, 0, ALONE):
         assert torch.isfinite(task.loss(net, batch).mean)
     results = predicted(task, net)
     assert results["nats"][LONG] == -1
     assert (np.delete(results["nats"], LONG) > 0).all()
-    figures = task.metrics("test", results)
-    assert figures["loss"] == pytest.approx(np.delete(results["nats"], LONG).mean())
+    metrics = task.metrics("test", results)
+    assert metrics["loss"] == pytest.approx(np.delete(results["nats"], LONG).mean())
     pooled = wer.rates(results["counts"])
-    assert (figures["wer_pct"], figures["cer_pct"]) == (pooled["wer_pct"], pooled["cer_pct"])
+    assert (metrics["wer_pct"], metrics["cer_pct"]) == (pooled["wer_pct"], pooled["cer_pct"])
 
 
 def test_no_utterance_fits(tmp_path, speech_set):
@@ -81,7 +81,7 @@ def test_no_utterance_fits(tmp_path, speech_set):
 def test_the_loss_is_nats_per_utterance(speech):
     task = make(speech)
     net = task.model()
-    batch = next(task.batches(1, 0, ONE))
+    batch = next(task.batches(1, 0, ALONE))
     activations, lengths = net(batch["features"], batch["frames"])
     each = [
         F.ctc_loss(
@@ -133,7 +133,7 @@ def test_a_network_that_spells_the_reference_has_no_errors(speech):
             return [s for symbol in encode(speech.utterances[place].text) for s in (symbol, 0)]
 
     net, counts = Oracle(), []
-    for batch in task.eval_batches("test", ONE):
+    for batch in task.eval_batches("test", ALONE):
         net.places = batch["index"]
         counts += task.predict(net, batch)["counts"]
     assert wer.rates(counts) == {"wer_pct": 0, "cer_pct": 0}
@@ -156,19 +156,19 @@ def test_held_out_speakers(speech):
 
 def test_more_processes_than_utterances_of_a_batch(speech):
     with pytest.raises(UserError, match="batch_size"):
-        next(make(speech).batches(0, 0, (0, 5)))
+        next(make(speech).batches(0, 0, Shard(0, 5)))
 
 
 def test_processes_see_the_whole_batch(speech):
     # 11 utterances in batches of 4 leave 3, so that one process of four has none.
     task = make(speech)
     net = task.model()
-    whole = next(task.batches(1, 0, ONE))
-    parts = [next(task.batches(1, 0, (rank, 4))) for rank in range(4)]
+    whole = next(task.batches(1, 0, ALONE))
+    parts = [next(task.batches(1, 0, Shard(rank, 4))) for rank in range(4)]
     losses = [task.loss(net, part) for part in parts]
     mean = sum(loss.mean * loss.examples for loss in losses) / 4
     torch.testing.assert_close(mean, task.loss(net, whole).mean)
-    nothing = next(task.batches(0, 2, (3, 4)))
+    nothing = next(task.batches(0, 2, Shard(3, 4)))
     loss = task.loss(net, nothing)
     assert loss.examples == 0
     loss.mean.backward()
@@ -187,7 +187,7 @@ def test_compiled_networks_are_refused(speech):
     net = task.model()
     net.add_module("_orig_mod", torch.nn.Identity())  # as torch.compile's wrapper has
     with pytest.raises(UserError, match="--compile"):
-        task.loss(net, next(task.batches(1, 0, ONE)))
+        task.loss(net, next(task.batches(1, 0, ALONE)))
 
 
 def test_where_spectrograms_are_kept(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from analysis.records import groups, read_all
 from analysis.report.transcripts import SHOWN, Word, heard, words
-from recipes.wer import counts
+from recipes.metrics.wer import counts
 
 TEXT = st.lists(st.sampled_from(["a", "bee", "sea", "d"]), max_size=8).map(" ".join)
 

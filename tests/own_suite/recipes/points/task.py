@@ -66,7 +66,7 @@ class Points:
         generator = torch.Generator().manual_seed(1000 * self._seed + epoch)
         order = torch.randperm(SIZES["train"], generator=generator)
         for step in range(first_step, self.steps_per_epoch):
-            index = order[step * BATCH : (step + 1) * BATCH][shard[0] :: shard[1]]
+            index = shard.part(order[step * BATCH : (step + 1) * BATCH])
             explode = epoch * self.steps_per_epoch + step + 1 == self._settings.explode_at
             yield {**self._take("train", index), "explode": explode}
 
@@ -77,7 +77,7 @@ class Points:
         return Loss(mean, len(batch["y"]), {"error_pct": 100 * wrong})
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
-        yield self._take(split, torch.arange(SIZES[split])[shard[0] :: shard[1]])
+        yield self._take(split, shard.part(torch.arange(SIZES[split])))
 
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         wrong = model(batch["x"]).argmax(1) != batch["y"]

@@ -25,7 +25,7 @@ def counts(hypothesis: str, reference: str) -> list[int]:
 
 
 def rates(counts: np.ndarray | Sequence[Sequence[int]]) -> dict[str, float]:
-    """Returns wer_pct and cer_pct of (N, 4) counts, a row an utterance. Above 100 is possible.
+    """Returns wer_pct and cer_pct of (N, 4) counts, one row per utterance. Above 100 is possible.
 
     Raises ValueError when no reference has a word.
     """

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from data.flickr8k import SUFFIXES, image_folder
+from data.image_features import features_file
 from data.images import read_image
 from data.transforms import channels_first, normalised
 from dsd.errors import UserError
@@ -58,7 +58,7 @@ class Encoder:
     ) -> None:
         if network not in DEFAULT_WEIGHTS:
             hint = nearest(network, DEFAULT_WEIGHTS)
-            raise UserError(f"no features are made with network {network!r}{hint}")
+            raise UserError(f"no features are computed with network {network!r}{hint}")
         source = weights or DEFAULT_WEIGHTS[network]()
         net = build(network)
         load_weights(net, source, network=network)
@@ -84,27 +84,27 @@ class Encoder:
 
 
 def extract(
-    root: Path, network: str, weights: str | None = None, device: torch.device | str = "cpu"
+    root: Path,
+    images: Sequence[Path],
+    network: str,
+    weights: str | None = None,
+    device: torch.device | str = "cpu",
 ) -> Path:
-    """Writes root/features_<network>.npz of all images of a Flickr-8K folder; returns its path.
+    """Writes root/features_<network>.npz of a corpus's images; returns its path.
 
-    It holds `feats` (N, D) float16, `names` (N,), sorted, and `weights`: what they are made with.
-    A stopped extraction goes on, to the same bits: its parts are in a hidden folder beside it.
+    It holds `feats` (N, D) float16, `names` (N,), and `weights`: what they were computed with.
+    A stopped extraction goes on to the same bits; its parts are in a hidden folder beside the file.
     Raises UserError naming an image that cannot be read, or when the file is there already.
     """
-    path = root / f"features_{network}.npz"
+    path = features_file(root, network)
     if path.exists():
         raise UserError(f"{path}: is there already; move it away to extract it again")
-    folder = image_folder(root)
-    images = sorted(file for file in folder.iterdir() if _is_image(file))
-    if not images:
-        raise UserError(f"{folder}: holds no {', '.join(SUFFIXES)} files; unpack the images there")
     encoder = Encoder(network, weights, device)
-    made_with = (network, encoder.weights, torch.device(device).type)
+    computed_with = (network, encoder.weights, torch.device(device).type)
     unfinished = root / f".features_{network}.part"
     with lock(unfinished):
         parts = [images[i : i + PART] for i in range(0, len(images), PART)]
-        files = [unfinished / f"{_digest(made_with, part)}.npy" for part in parts]
+        files = [unfinished / f"{_digest(computed_with, part)}.npy" for part in parts]
         todo = [(file, part) for file, part in zip(files, parts, strict=True) if not file.exists()]
         done = len(parts) - len(todo)
         console = Console(stderr=True)
@@ -144,13 +144,9 @@ def _squashed(image: Path | Image.Image) -> Image.Image:
     return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-
-
-def _digest(made_with: tuple[str, ...], images: Sequence[Path]) -> str:
-    """Names a part, so that other weights or other files never meet in one extraction."""
-    words = [*made_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
+def _digest(computed_with: tuple[str, ...], images: Sequence[Path]) -> str:
+    """Returns a part's name, so that other weights or files never meet in one extraction."""
+    words = [*computed_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 

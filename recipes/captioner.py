@@ -1,4 +1,4 @@
-"""What a trained captioner says of any picture: `dsd caption`."""
+"""Captions any picture with a trained network: `dsd caption`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ from dsd.errors import UserError
 from dsd.runs import checkpoint
 from models.neuraltalk import NeuralTalk
 from models.neuraltalk_checkpoint import read_original
-from recipes.flickr8k.features import Encoder
+from recipes.image_features import Encoder
 
 
 class Captioner:
-    """A network, its vocabulary, and the network that sees for it.
+    """A captioning network, its vocabulary, and the network that computes image features.
 
     run: the folder of a phase, e.g. runs/flickr8k-neuraltalk/seed0/dense/sparse/redense, or a
-    checkpoint of the original program (.p). weights: of the network that makes features, as for
+    checkpoint of the original program (.p). weights: of the network that computes features, as for
     `dsd features` (default: the usual ones). Raises UserError when there is no captioner.
     """
 
@@ -34,7 +34,7 @@ class Captioner:
         if features.shape[1] != len(self._net.We):
             raise UserError(
                 f"the captioner reads {len(self._net.We)} features of an image, not the "
-                f"{features.shape[1]} that are made here; it is of another network"
+                f"{features.shape[1]} that are computed here; it is of another network"
             )
         found = self._net.caption(features, beam=beam)
         return [(self._vocabulary.decode(words), score) for words, score in found]
@@ -49,5 +49,5 @@ def _trained(run: Path) -> tuple[NeuralTalk, tuple[str, ...], str]:
     state = checkpoint.load_named(run)
     assets = state.get("assets", {})
     if not {"vocabulary", "features"} <= assets.keys():
-        raise UserError(f"{run}: is no captioner's; name a run of flickr8k-neuraltalk")
+        raise UserError(f"{run}: has no captioner; name a run of flickr8k-neuraltalk")
     return NeuralTalk(state["model"]), tuple(assets["vocabulary"]), assets["features"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from dsd.errors import UserError
-from recipes.bleu import counts, scores, standard
-from recipes.scoring import score
+from recipes.metrics.bleu import counts, scores, standard
+from recipes.metrics.commands import score
 
 GOLDEN = json.loads((Path(__file__).parent / "multibleu.json").read_text())
 

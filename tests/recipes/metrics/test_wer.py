@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recipes.wer import counts, rates
+from recipes.metrics.wer import counts, rates
 
 SENTENCES = st.lists(st.sampled_from(["a", "ab", "b", "it's", "one"]), max_size=6)
 

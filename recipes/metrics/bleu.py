@@ -37,9 +37,9 @@ def counts(hypothesis: Words, references: Sequence[Words]) -> list[int]:
 def scores(counts: np.ndarray) -> dict[str, float]:
     """Returns bleu1 ... bleu4 in percent, without brevity penalty, and length_ratio.
 
-    `counts`: (N, 10), a row of `counts` a sentence. bleu<n> is the geometric mean of the precisions
-    of orders 1 to n; a precision of zero, or no n-gram at all, makes it 0. length_ratio is the
-    hypotheses' length over that of the closest references, 0 where these have no words.
+    `counts`: (N, 10), one row of `counts` per sentence. bleu<n> is the geometric mean of the
+    precisions of orders 1 to n; a precision of zero, or no n-gram at all, makes it 0. length_ratio
+    is the hypotheses' length over that of the closest references, 0 where these have no words.
     """
     summed = np.asarray(counts, dtype=np.int64).reshape(-1, 10).sum(axis=0)
     precisions = summed[:4] / np.maximum(summed[4:8], 1)

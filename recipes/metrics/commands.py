@@ -13,6 +13,11 @@ from dsd.errors import UserError
 score = typer.Typer(no_args_is_help=True, help="Scores text files against references.")
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file to the `dsd` command."""
+    app.add_typer(score, name="score")
+
+
 @score.command()
 def bleu(
     hypotheses: Annotated[Path, typer.Option(help="Captions to score, one a line.")],
@@ -29,19 +34,19 @@ def bleu(
     """
     import numpy as np
 
-    from recipes.bleu import ORDERS, counts, scores, standard
+    from recipes.metrics.bleu import ORDERS, counts, scores, standard
 
-    spoken = _sentences(hypotheses)
+    captions = _sentences(hypotheses)
     written = [_sentences(path) for path in references]
     for path, sentences in zip(references, written, strict=True):
-        if len(sentences) != len(spoken):
+        if len(sentences) != len(captions):
             raise UserError(
-                f"{path}: has {len(sentences)} lines, {hypotheses} has {len(spoken)}; "
+                f"{path}: has {len(sentences)} lines, {hypotheses} has {len(captions)}; "
                 "give both a line for every image"
             )
     together = list(zip(*written, strict=True))
-    table = np.array([counts(*pair) for pair in zip(spoken, together, strict=True)])
-    found, usual = scores(table), standard(spoken, together)
+    table = np.array([counts(*pair) for pair in zip(captions, together, strict=True)])
+    found, usual = scores(table), standard(captions, together)
     ratio, (length, closest) = found["length_ratio"], table[:, 8:].sum(axis=0)
     script = "/".join(f"{found[f'bleu{n}']:.1f}" for n in ORDERS)
     standard_ones = "/".join(f"{usual[f'standard_bleu{n}']:.1f}" for n in ORDERS)
@@ -52,26 +57,26 @@ def bleu(
 @score.command("wer")
 def word_errors(
     hypotheses: Annotated[Path, typer.Option(help="Transcripts to score, one a line.")],
-    references: Annotated[Path, typer.Option(help="As many lines: what was said.")],
+    references: Annotated[Path, typer.Option(help="As many lines, a reference each.")],
 ) -> None:
     """Prints the word and the character error rate in percent, pooled over all lines.
 
     Words are what white space separates, as they stand: nothing is put into lower case. Blanks
     between words count as characters.
 
-    Example: `dsd score wer --hypotheses heard.txt --references said.txt`
+    Example: `dsd score wer --hypotheses transcripts.txt --references references.txt`
     """
-    from recipes.wer import counts, rates
+    from recipes.metrics.wer import counts, rates
 
-    heard, said = _sentences(hypotheses), _sentences(references)
-    if len(heard) != len(said):
+    transcripts, expected = _sentences(hypotheses), _sentences(references)
+    if len(transcripts) != len(expected):
         raise UserError(
-            f"{references}: has {len(said)} lines, {hypotheses} has {len(heard)}; "
+            f"{references}: has {len(expected)} lines, {hypotheses} has {len(transcripts)}; "
             "give both a line for every utterance"
         )
-    if not any(said):
-        raise UserError(f"{references}: holds no word; give the words that were said")
-    pairs = zip(heard, said, strict=True)
+    if not any(expected):
+        raise UserError(f"{references}: holds no word; give the reference transcripts")
+    pairs = zip(transcripts, expected, strict=True)
     table = [counts(" ".join(hypothesis), " ".join(reference)) for hypothesis, reference in pairs]
     found, (errors, words, wrong, characters) = rates(table), map(sum, zip(*table, strict=True))
     print(f"WER {found['wer_pct']:.2f} % ({errors} errors in {words} words)")

@@ -1,4 +1,4 @@
-"""What a trained network hears in any recording: `dsd transcribe`."""
+"""Transcribes any recording with a trained network: `dsd transcribe`."""
 
 from pathlib import Path
 

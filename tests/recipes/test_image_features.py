@@ -8,13 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
+from data.flickr8k import image_files
 from data.mini.images import render
 from data.transforms import normalised
 from dsd.errors import UserError
 from models import build
 from models.efficientnet_lite import weights_file
-from recipes.flickr8k import commands, features
-from recipes.flickr8k.features import Encoder, extract
+from recipes import image_features as features
+from recipes.flickr8k import commands
+from recipes.image_features import Encoder
+
+
+def extract(root, *options):
+    return features.extract(root, image_files(root), "efficientnet_lite0", *options)
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ class TestEncoder:
         ],
     )
     def test_unknown_network(self, network, message):
-        with pytest.raises(UserError, match=f"^no features are made with network {message}"):
+        with pytest.raises(UserError, match=f"^no features are computed with network {message}"):
             Encoder(network)
 
     def test_missing_weights(self):
@@ -140,7 +146,7 @@ class TestVgg16:
 
 
 def test_extract(root, lite):
-    path = extract(root, "efficientnet_lite0")
+    path = extract(root)
     assert path == root / "features_efficientnet_lite0.npz"
     file = np.load(path)
     assert file["names"].tolist() == [f"{i}.jpg" for i in range(9)]
@@ -153,7 +159,7 @@ def test_extract(root, lite):
 @pytest.mark.usefixtures("small_parts")
 class TestStopped:
     def whole(self, root):
-        path = extract(root, "efficientnet_lite0")
+        path = extract(root)
         data = path.read_bytes()
         path.unlink()
         return data
@@ -164,11 +170,11 @@ class TestStopped:
         calls.clear()
         calls.stop_at = 3
         with pytest.raises(KeyboardInterrupt):
-            extract(root, "efficientnet_lite0")
+            extract(root)
         assert not (root / "features_efficientnet_lite0.npz").exists()
         assert hidden(root) == [".features_efficientnet_lite0.part"]
         calls.stop_at = None
-        assert extract(root, "efficientnet_lite0").read_bytes() == expected
+        assert extract(root).read_bytes() == expected
         assert calls == [2, 2, 2, 2, 1]
         assert hidden(root) == []
 
@@ -180,10 +186,10 @@ class TestStopped:
         calls.clear()
         calls.stop_at = 3
         with pytest.raises(KeyboardInterrupt):
-            extract(root, "efficientnet_lite0", str(tmp_path / "other.pth"))
+            extract(root, str(tmp_path / "other.pth"))
         calls.stop_at = None
         calls.clear()
-        assert extract(root, "efficientnet_lite0").read_bytes() == expected
+        assert extract(root).read_bytes() == expected
         assert calls == [2, 2, 2, 2, 1]
 
     def test_unreadable_image_is_named_and_can_be_restored(self, root, calls):
@@ -192,10 +198,10 @@ class TestStopped:
         data = broken.read_bytes()
         broken.write_bytes(data[: len(data) // 2])
         with pytest.raises(UserError, match=rf"^{broken}: corrupt image \(.*\); restore the file$"):
-            extract(root, "efficientnet_lite0")
+            extract(root)
         broken.write_bytes(data)
         calls.clear()
-        assert extract(root, "efficientnet_lite0").read_bytes() == expected
+        assert extract(root).read_bytes() == expected
         assert calls == [2, 2, 1]  # 0.jpg to 3.jpg were done
 
 
@@ -203,14 +209,14 @@ def test_a_finished_file_is_not_overwritten(root):
     path = root / "features_efficientnet_lite0.npz"
     path.write_bytes(b"of all images")
     with pytest.raises(UserError, match=rf"^{path}: is there already; move it away to extract"):
-        extract(root, "efficientnet_lite0")
+        extract(root)
     assert path.read_bytes() == b"of all images"
 
 
 def test_folder_without_images(tmp_path):
     (tmp_path / "Images").mkdir()
     with pytest.raises(UserError, match=r"Images: holds no \.jpg, .* files; unpack the images"):
-        extract(tmp_path, "efficientnet_lite0")
+        extract(tmp_path)
 
 
 class TestCommand:
@@ -227,7 +233,11 @@ class TestCommand:
         [
             ("flickr8k", "", r"FLICKR8K is not set: dsd features needs the flickr8k .*\.\nLayout"),
             ("flickr8k", "/no/folder", "FLICKR8K is /no/folder, where no folder is: dsd features"),
-            ("imagenet", "", "no features are made of 'imagenet'; known: flickr8k$"),
+            (
+                "imagenet",
+                "",
+                "imagenet: has no captions, its images need no features",
+            ),
         ],
     )
     def test_folder_is_told(self, monkeypatch, corpus, folder, message):
@@ -240,4 +250,4 @@ class TestCommand:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         imported = set(done.stdout.split())
         assert "typer" in imported, done.stderr
-        assert not imported & {"torchvision", "data", "models", "recipes.flickr8k.features"}
+        assert not imported & {"torchvision", "data", "models", "recipes.image_features"}
