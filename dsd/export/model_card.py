@@ -107,7 +107,9 @@ def _phases(trained: Trained) -> str:
     rows = []
     for node in trained.path:
         phase, masked = node["phase"], node["mask"] != "none"
-        sparsity = f"{phase['sparsity']:g}, {text(node['mask'])}" if masked else "no mask"
+        by_layer = isinstance(phase["sparsity"], dict)
+        share = "by layer" if by_layer else f"{phase['sparsity']:g}"
+        sparsity = f"{share}, {text(node['mask'])}" if masked else "no mask"
         rows.append((text(node["name"]), f"{phase['epochs']:g}", f"{phase['lr']:g}", sparsity))
     return _table(("phase", "epochs", "learning rate", "sparsity (fraction of zeros)"), rows)
 

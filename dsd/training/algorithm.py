@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from dsd.errors import UserError
-from dsd.pruning import stages
+from dsd.pruning import statistics
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs import checkpoint, record
 from dsd.suite.recipe import Node, Recipe, held_sparsity
@@ -284,6 +284,7 @@ def _build(run: Run, node: Node) -> Parts:
             sparsity=node.phase.sparsity,
             exclude=recipe.exclude,
             momentum=recipe.momentum,
+            scope=node.phase.scope,
         )
     except ValueError as error:
         raise UserError(f"{recipe.name}: {error}") from None
@@ -329,10 +330,11 @@ def _enter(
     if node.mask == "kept":
         return []
     was_sparse = sparsifier.active
-    if node.phase.sparsity > 0 and node.mask != "none":
+    if node.mask != "none":
         seed = checkpoint.seed_of("mask", run.seed, len(path))
         generator = torch.Generator().manual_seed(seed)
-        sparsifier.sparsify(node.phase.sparsity, mask=node.mask, generator=generator)
+        gradually = node.phase.gradually(run.task.steps_per_epoch)
+        sparsifier.sparsify(criterion=node.mask, generator=generator, gradually=gradually)
         name = "pruned"
     elif was_sparse:
         sparsifier.densify()
@@ -343,7 +345,7 @@ def _enter(
 
 
 def _stage(parts: Parts, name: str, moment: str, widths: dict[str, float]) -> dict[str, Any]:
-    return {"stage": name, "moment": moment, "layers": stages.stage(parts.net, widths)}
+    return {"stage": name, "moment": moment, "layers": statistics.stage(parts.net, widths)}
 
 
 def _finish(
@@ -373,7 +375,7 @@ def _finish(
         examples.update({f"{split}/{name}": values for name, values in results.items()})
         run.reporter.note(f"{node.name}: {split} " + _figures(figures))
     layers = sparsifier.layers
-    widths = parent["half_widths"] if parent else stages.half_widths(parts.net, layers)
+    widths = parent["half_widths"] if parent else statistics.half_widths(parts.net, layers)
     name = "dense" if parent is None else "trained"
     if sparsifier.active:
         name = "sparse-trained"
@@ -385,12 +387,12 @@ def _finish(
         before_pruning = _finished(run, path[:-2])
         assert before_pruning is not None  # a recipe's first phase is dense
         masks = parent["sparsifier"]["masks"]
-        came_back = stages.reborn(parts.net, masks, before_pruning["model"])
+        came_back = statistics.reborn(parts.net, masks, before_pruning["model"])
     phase = {
         "name": node.name,
         "folder": node.folder,
         "mask": node.mask,
-        "sparsity": held_sparsity(path),
+        "sparsity": held_sparsity(path, sparsifier.report()),
         "epochs": node.phase.epochs,
         "steps": progress.steps,
         "lr": node.phase.lr,
@@ -399,7 +401,7 @@ def _finish(
         "handed_on_epoch": handed_on,
         "layers": sparsifier.report(),
         "stages": [*start_stages, _stage(parts, name, "end", widths)],
-        "sign_changes": stages.changes(parts.net, parent["model"], layers) if parent else {},
+        "sign_changes": statistics.changes(parts.net, parent["model"], layers) if parent else {},
         "returned": came_back,
         "test": tests,
         "skipped": progress.skipped,

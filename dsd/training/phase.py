@@ -194,7 +194,7 @@ def _finish_epoch(
             hooks.save()
             raise
         row["heldout"] = finite(figures, f"epoch {row['epoch']:g}, {task.heldout}")
-        if keep_best:
+        if keep_best and not parts.sparsifier.growing:  # a mask half grown is handed on to nobody
             _keep_best(task, parts, progress, row)
     progress.epochs.append(row)
     progress.sums, progress.examples = {}, 0

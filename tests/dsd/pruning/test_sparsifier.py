@@ -139,7 +139,7 @@ def test_random_masks_come_from_the_generator(net):
     s = Sparsifier(net, sgd(net), sparsity=0.5)
     drawn = []
     for seed in (0, 0, 1):
-        s.sparsify(mask="random", generator=torch.Generator().manual_seed(seed))
+        s.sparsify(criterion="random", generator=torch.Generator().manual_seed(seed))
         drawn.append(torch.cat([m.flatten() for m in s.masks.values()]))
         assert s.report()["conv1.weight"] == {"weights": 108, "kept": 54}
     assert torch.equal(drawn[0], drawn[1])

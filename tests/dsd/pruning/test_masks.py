@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsd import magnitude_mask, random_mask
-from dsd.pruning import criteria as mask
-from dsd.pruning.criteria import kth_magnitude
+from dsd.pruning import selection
+from dsd.pruning.selection import kth_magnitude
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)
@@ -38,12 +38,12 @@ def weights(draw) -> torch.Tensor:
     return weight
 
 
-@pytest.mark.parametrize("chunk", [7, mask.CHUNK], ids=["many chunks", "one chunk"])
+@pytest.mark.parametrize("chunk", [7, selection.CHUNK], ids=["many chunks", "one chunk"])
 @settings(max_examples=300, deadline=None)
 @given(weight=weights(), sparsity=sparsities)
 def test_equals_a_stable_sort(chunk, weight, sparsity):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mask, "CHUNK", chunk)
+        patch.setattr(selection, "CHUNK", chunk)
         keep = magnitude_mask(weight, sparsity)
     assert keep.dtype == torch.bool
     assert torch.equal(keep, naive_mask(weight, sparsity))
