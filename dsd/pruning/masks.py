@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from dsd.pruning.criteria import Criterion, magnitude, random
 from dsd.pruning.distribution import Group, pruned_count
-from dsd.pruning.selection import by_magnitude, by_value, flat_scores, flat_weights, keep_largest
+from dsd.pruning.selection import (
+    NoOrder,
+    by_magnitude,
+    by_value,
+    flat_scores,
+    flat_weights,
+    keep_largest,
+)
 
 
 @torch.no_grad()
@@ -88,4 +95,5 @@ def _scores(
             )
         return flat_scores(scores)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        kind = NoOrder if isinstance(error, NoOrder) else ValueError
+        raise kind(f"{name}: {error}") from error

@@ -13,6 +13,10 @@ HALF = 1 << 15
 Order = Callable[[Tensor], Tensor]  # scores -> integers that compare as they are to be compared
 
 
+class NoOrder(ValueError):
+    """Weights that are not finite, or scores that are not numbers."""
+
+
 def by_magnitude(scores: Tensor) -> Tensor:
     """Order floats by |score|, which is never computed: without its sign, a float is an integer."""
     bits = scores.view(BIT_VIEW[scores.itemsize])
@@ -33,7 +37,7 @@ def flat_weights(weight: Tensor) -> Tensor:
     if not weight.is_floating_point() or weight.itemsize not in BIT_VIEW:
         raise ValueError(f"cannot prune {weight.dtype}; use float16, bfloat16, float32 or float64")
     if weight.numel() and not all(bound.isfinite() for bound in weight.aminmax()):
-        raise ValueError("some weights are inf or nan, their magnitudes have no order")
+        raise NoOrder("some weights are inf or nan, their magnitudes have no order")
     return weight.contiguous().flatten()
 
 
@@ -43,7 +47,7 @@ def flat_scores(scores: Tensor) -> Tensor:
     if scores.dtype not in ORDERED:
         raise ValueError(f"scores cannot be {scores.dtype}; use a float or int of 16 bits or more")
     if scores.isnan().any():
-        raise ValueError("some scores are nan, they have no order")
+        raise NoOrder("some scores are nan, they have no order")
     return scores.contiguous().flatten()
 
 

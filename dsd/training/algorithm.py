@@ -21,6 +21,7 @@ from accelerate.utils import gather_object
 
 from dsd.errors import UserError
 from dsd.pruning import statistics
+from dsd.pruning.distribution import groups
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs import checkpoint, record
 from dsd.suite.recipe import Node, Recipe, held_sparsity
@@ -286,6 +287,8 @@ def _build(run: Run, node: Node) -> Parts:
             momentum=recipe.momentum,
             scope=node.phase.scope,
         )
+        for phase in recipe.phases.values():  # now, not after days of the dense phase
+            groups(sparsifier.layers, phase.sparsity, phase.scope)
     except ValueError as error:
         raise UserError(f"{recipe.name}: {error}") from None
     model = accelerator.prepare_model(net)

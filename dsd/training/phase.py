@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from dsd.pruning.selection import NoOrder
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.record import finite
 from dsd.suite.recipe import Phase
@@ -142,7 +143,10 @@ def _train_epoch(
             nn.utils.clip_grad_value_(parts.net.parameters(), parts.clip_value)
         if parts.clip_norm is not None:
             nn.utils.clip_grad_norm_(parts.net.parameters(), parts.clip_norm)
-        optimizer.step()
+        try:
+            optimizer.step()
+        except NoOrder:  # masks that grow meet such weights before the loss is looked at
+            raise NotFinite(progress.steps + 1) from None
 
         progress.steps += 1
         progress.examples += examples

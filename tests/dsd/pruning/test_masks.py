@@ -1,4 +1,6 @@
-"""Masks against a naive, stable sort of the magnitudes."""
+"""Masks against a naive, stable sort of the magnitudes; counts in every scope, masks that grow."""
+
+import hashlib
 
 import pytest
 import torch
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from dsd import magnitude_mask, random_mask
 from dsd.pruning import selection
-from dsd.pruning.selection import kth_magnitude
+from dsd.pruning.criteria import CRITERIA
+from dsd.pruning.distribution import Group, groups
+from dsd.pruning.masks import choose
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)
@@ -69,13 +73,6 @@ def test_pruning_a_sparse_layer_again(weight, first, second):
     again = magnitude_mask(sparse, second)
     assert int((~again).sum()) == round(weight.numel() * second)
     assert not (again & ~keep).any()  # more sparsity revives nothing
-
-
-@settings(deadline=None)
-@given(weights(), st.data())
-def test_kth_magnitude(weight, data):
-    k = data.draw(st.integers(1, weight.numel()))
-    assert kth_magnitude(weight, k) == weight.double().abs().flatten().kthvalue(k).values.item()
 
 
 def test_ties_are_cut_in_row_major_order_whatever_the_strides():
@@ -158,3 +155,108 @@ def test_random_is_uniform():
     together = pruned.float().T @ pruned.float() / 1500
     expected = torch.full((10, 10), 1 / 15).fill_diagonal_(0.3)
     assert ((together - expected).abs() < 5 * (expected * (1 - expected) / 1500).sqrt()).all()
+
+
+def digest(mask: torch.Tensor) -> str:
+    return hashlib.sha256(mask.numpy().tobytes()).hexdigest()[:16]
+
+
+def test_masks_of_earlier_versions():
+    """Finished runs hold these: a generator's masks must never become others."""
+    generator = torch.Generator().manual_seed(7)
+    first = random_mask(torch.ones(3, 4), 0.5, generator)
+    assert first.int().tolist() == [[0, 0, 0, 1], [1, 1, 0, 1], [1, 1, 0, 0]]
+    second = random_mask(torch.ones(2, 5), 0.3, generator)
+    assert second.int().tolist() == [[0, 1, 1, 1, 1], [0, 1, 0, 1, 1]]
+    generator.manual_seed(11)
+    drawn = [random_mask(torch.ones(64, 33, 3), s, generator) for s in (0.1, 0.5, 0.9)]
+    assert [digest(m) for m in drawn] == [
+        "ce796da890748a2f",
+        "b06d4b430aed41f5",
+        "558dd8c6e49c8c4c",
+    ]
+    weight = torch.randn(64, 33, 3, generator=generator)
+    assert {digest(magnitude_mask(weight.to(dtype), 0.37)) for dtype in DTYPES} == {
+        "990ab88b8dab1668"
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(weights(), min_size=1, max_size=4),
+    st.sampled_from([*CRITERIA, "own"]),
+    sparsities,
+    st.booleans(),
+    st.integers(0, 2**31),
+)
+def test_counts_of_every_criterion_in_both_scopes(layers, name, sparsity, together, seed):
+    criterion = CRITERIA.get(name, lambda weight, generator: -weight)
+    named = {str(i): torch.nn.Parameter(layer) for i, layer in enumerate(layers)}
+    spread = groups(named, sparsity, "global" if together else "layer")
+    masks = choose(named, spread, criterion, torch.Generator().manual_seed(seed))
+    assert all(masks[i].shape == weight.shape for i, weight in named.items())
+    for group, _ in spread:
+        pruned = sum(int((~masks[i]).sum()) for i in group)
+        assert pruned == round(sum(named[i].numel() for i in group) * sparsity)
+    if not together:
+        generator = torch.Generator().manual_seed(seed)
+        for i, weight in named.items():
+            if name == "magnitude":
+                assert torch.equal(masks[i], magnitude_mask(weight, sparsity))
+            elif name == "random":
+                assert torch.equal(masks[i], random_mask(weight, sparsity, generator))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(weights(), min_size=1, max_size=3),
+    st.sampled_from([*CRITERIA, "own"]),
+    st.lists(sparsities, min_size=2, max_size=4),
+    st.booleans(),
+)
+def test_held_masks_grow_to_the_exact_count(layers, name, shares, together):
+    """New scores each time; what is pruned stays pruned, and less is asked for in vain."""
+    criterion = CRITERIA.get(name, lambda weight, _: torch.rand(weight.shape))
+    named = {str(i): torch.nn.Parameter(layer) for i, layer in enumerate(layers)}
+    spread = groups(named, 0.99, "global" if together else "layer")
+    generator = torch.Generator().manual_seed(0)
+    held = {i: torch.ones_like(weight, dtype=torch.bool) for i, weight in named.items()}
+    most = 0.0
+    for share in shares:
+        most = max(most, share)
+        masks = choose(named, spread, criterion, generator, share=share, held=held)
+        assert not any((masks[i] & ~held[i]).any() for i in named)
+        for group, sparsity in spread:
+            pruned = sum(int((~masks[i]).sum()) for i in group)
+            assert pruned == round(sum(named[i].numel() for i in group) * (sparsity * most))
+        held = masks
+        for weight in named.values():
+            torch.nn.init.normal_(weight)
+
+
+def test_among_layers_that_tie_the_first_go():
+    named = {name: torch.nn.Parameter(torch.ones(2, 3)) for name in "ab"}
+    masks = choose(named, [Group(("a", "b"), 0.75)], lambda weight, _: weight)
+    assert masks["a"].int().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert masks["b"].int().tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        (lambda weight, _: weight * torch.nan, "^b: some scores are nan"),
+        (lambda weight, _: weight > 0, r"^b: scores cannot be torch\.bool"),
+        (
+            lambda weight, _: weight.sum(0),
+            r"^b: scores have the weight's shape \(2, 3\), not \(3,\)",
+        ),
+    ],
+)
+def test_bad_scores_name_the_layer(criterion, message):
+    named = {name: torch.nn.Parameter(torch.ones(2, 3)) for name in "ab"}
+
+    def bad_in_b(weight: torch.nn.Parameter, generator: torch.Generator | None) -> torch.Tensor:
+        return criterion(weight, generator) if weight is named["b"] else weight
+
+    with pytest.raises(ValueError, match=message):
+        choose(named, [Group(("a", "b"), 0.5)], bad_in_b)
