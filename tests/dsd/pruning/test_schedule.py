@@ -1,4 +1,4 @@
-"""Masks that grow over the optimizer's steps: nested, exact at the end, resumed to the same bits."""
+"""Masks that grow over the optimizer's steps: nested, exact at the end, the same when resumed."""
 
 import copy
 import io
