@@ -44,7 +44,7 @@ class Checkpoints:
     @property
     def pruned(self) -> list[int]:
         """Returns the places of the phases under a mask that a phase without one follows."""
-        masked = [node["mask"] != "none" and node["phase"]["sparsity"] > 0 for node in self.nodes]
+        masked = [node["mask"] != "none" for node in self.nodes]
         return [i for i in range(1, len(masked) - 1) if masked[i] and not masked[i + 1]]
 
 

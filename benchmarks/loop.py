@@ -126,7 +126,7 @@ def our_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.devi
     (place,) = run.path("baseline")
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), place.node.phase.lr)
     model = run.accelerator.prepare_model(net)
-    state = TrainState(net, model, optimizer, run.sparsifier(net, optimizer))
+    state = TrainState(net, model, optimizer, run.sparsifier(net, optimizer, place.node.phase))
     total = round(place.node.phase.epochs * task.steps_per_epoch)
 
     def turn() -> None:

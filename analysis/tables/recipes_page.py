@@ -37,7 +37,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
     rows: list[tuple[str, ...]] = []
     for arm_name, arm in recipe.arms.items():
         nodes = recipe.plan(arm_name)
-        mask = next((node.mask for node in nodes if node.phase.sparsity > 0), "-")
+        mask = next((node.mask for node in nodes if node.phase.sparse), "-")
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
     arms = Grid(recipe.title, header, rows, tuple(_facts(recipe)))
@@ -53,7 +53,10 @@ def _path(recipe: Recipe, arm: str) -> str:
 def _phase(recipe: Recipe, name: str) -> str:
     """Returns for example "sparse 45 at 0.001, sparsity 0.5"."""
     phase = recipe.phases[name]
-    sparsity = f" (sparsity {phase.sparsity:g})" if phase.sparsity else ""
+    sparsity = ""
+    if phase.sparse:
+        by_layer = isinstance(phase.sparsity, dict)
+        sparsity = f" (sparsity {'by layer' if by_layer else f'{phase.sparsity:g}'})"
     return f"{phase_name(name)} {phase.epochs:g} at {number(phase.lr)}{sparsity}"
 
 

@@ -8,7 +8,6 @@ import yaml
 
 from dsd.runs.finished import Trained
 from dsd.runs.tree import address
-from dsd.suite.recipe import held_sparsity
 from dsd.suite.task import Plain
 
 PAPER = "[DSD: Dense-Sparse-Dense Training](https://arxiv.org/abs/1607.04381)"
@@ -108,8 +107,9 @@ def _arm(trained: Trained) -> str:
 def _phases(trained: Trained) -> str:
     rows = []
     for depth, node in enumerate(trained.path, start=1):
-        zeros = f"{held_sparsity(trained.path[:depth]):g}, {text(node.mask)}"
-        sparsity = zeros if node.mask != "none" else "no mask"
+        chosen = [n for n in trained.path[:depth] if n.mask != "kept"][-1].phase.sparsity
+        share = "by layer" if isinstance(chosen, dict) else f"{chosen:g}"
+        sparsity = f"{share}, {text(node.mask)}" if node.mask != "none" else "no mask"
         rows.append((text(node.name), f"{node.phase.epochs:g}", f"{node.phase.lr:g}", sparsity))
     return _table(("phase", "epochs", "learning rate", "sparsity (fraction of zeros)"), rows)
 

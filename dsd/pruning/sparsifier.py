@@ -1,18 +1,20 @@
 """Dense-sparse-dense for any training loop: masks held by the optimizer's step hook."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from dsd.pruning.criteria import BIT_VIEW, magnitude_mask, pruned_count, random_mask
+from dsd.pruning.criteria import Criterion, criterion_of
+from dsd.pruning.distribution import Scope, Sparsity, groups
+from dsd.pruning.masks import choose
+from dsd.pruning.momentum import Momentum, settle
+from dsd.pruning.schedule import Gradual, Growth
+from dsd.pruning.selection import BIT_VIEW
 from dsd.pruning.targets import prunable
-
-Momentum = Literal["pruned", "reset", "keep"]
-MOMENTA = ("momentum_buffer", "exp_avg")  # the state that moves a weight by itself
 
 
 class Sparsifier:
@@ -29,7 +31,9 @@ class Sparsifier:
     model: any module; wrappers (DistributedDataParallel, torch.compile) are looked through.
     optimizer: the torch optimizer that steps, or accelerate's wrapper of it.
     sparsity: fraction of zeros in each pruned layer, 0 <= sparsity < 1: exactly round(N * sparsity)
-        of its N weights.
+        of its N weights. Or one for each layer, {"conv1": 0.2, "layer1.*": 0.5}, by names of
+        modules or parameters, exact or globs as in `exclude`: the first that matches a layer
+        counts, and a layer that none matches stays dense.
     exclude: modules (with everything below) or parameters to leave dense, by exact name (`conv1` is
         not `layer1.0.conv1`) or glob (`*.conv1`). What remains is pruned: every parameter that the
         optimizer trains, of two or more dimensions, outside normalisation layers, and no bias.
@@ -42,6 +46,10 @@ class Sparsifier:
             learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha 0.999).
         "reset": all state of all parameters is dropped, as if each phase had a new solver.
         "keep": nothing is touched.
+    criterion: which weights go, those with the smallest scores: "magnitude" (default, the paper),
+        "random", or a function (weight, generator) -> scores of the weight's shape.
+    scope: "layer" (default, the paper) prunes each layer by itself; "global" compares the scores of
+        all layers and prunes exactly round(N * sparsity) of their N weights together.
 
     The hook belongs to one optimizer object. `optimizer.load_state_dict` keeps it, but torch drops
     it from a deep-copied or unpickled optimizer: copy all three together,
@@ -57,18 +65,23 @@ class Sparsifier:
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        sparsity: float,
+        sparsity: Sparsity,
         exclude: Iterable[str] = (),
         momentum: Momentum = "pruned",
+        *,
+        criterion: str | Criterion = "magnitude",
+        scope: Scope = "layer",
     ) -> None:
         if momentum not in get_args(Momentum):
             raise ValueError(f"momentum must be one of {get_args(Momentum)}, not {momentum!r}")
-        pruned_count(0, sparsity)  # raises if it is no sparsity
         self.sparsity = sparsity
-        self._momentum = momentum
+        self._criterion, self._scope = criterion_of(criterion), scope
+        self._momentum: Momentum = momentum
         self._optimizer = _stepping_optimizer(optimizer)
         self._weights = prunable(model, self._optimizer, exclude)
+        groups(self._weights, sparsity, scope)  # raises if they are none
         self._bits: dict[str, Tensor] = {}  # the masks, as integers: all bits set = kept, or none
+        self._growth: Growth | None = None  # while masks grow
         self._hook: RemovableHandle | None = None
 
     @property
@@ -80,6 +93,11 @@ class Sparsifier:
     def active(self) -> bool:
         """Whether masks are held."""
         return bool(self._bits)
+
+    @property
+    def growing(self) -> bool:
+        """Whether a gradual schedule is under way: the masks have not their final sparsity yet."""
+        return self._growth is not None
 
     @property
     def masks(self) -> dict[str, Tensor]:
@@ -98,34 +116,39 @@ class Sparsifier:
 
     def sparsify(
         self,
-        sparsity: float | None = None,
-        mask: Literal["magnitude", "random"] = "magnitude",
+        sparsity: Sparsity | None = None,
+        criterion: str | Criterion | None = None,
         generator: torch.Generator | None = None,
+        gradually: Gradual | None = None,
     ) -> None:
         """Choose masks from the weights as they are, zero the pruned weights and hold them there.
 
-        sparsity: of this round; by default the one given at construction.
-        mask: "magnitude" prunes the smallest |w| of each layer (the paper); "random" prunes as many
-            at random, drawn from `generator`.
-        Called while active it replaces the masks. Raises ValueError, changing nothing, for weights
-        that are not finite; RuntimeError if pruned weights have moved.
+        sparsity, criterion: of this round; by default those given at construction.
+        generator: what random scores are drawn from.
+        gradually: prune over the next optimizer steps instead, from the masks held now, if any. A
+            pruned weight stays pruned; after the last step exactly as many are as at once.
+        Called while active, but not gradually, it replaces the masks. Raises ValueError, changing
+        nothing, for weights that are not finite, for bad scores, and where masks that are to grow
+        prune too much already; RuntimeError if pruned weights have moved.
         """
         self._check_held()
+        criterion = self._criterion if criterion is None else criterion_of(criterion)
         sparsity = self.sparsity if sparsity is None else sparsity
-        masks = {}
-        for name, weight in self._weights.items():
-            if mask == "random" and generator is not None:
-                masks[name] = random_mask(weight, sparsity, generator)
-            elif mask == "magnitude":
-                try:
-                    masks[name] = magnitude_mask(weight, sparsity)
-                except ValueError as error:
-                    raise ValueError(f"{name}: {error}") from None
-            else:
-                raise ValueError(f'mask is "magnitude", or "random" with a generator, not {mask!r}')
-        self._settle_momentum()
+        spread = groups(self._weights, sparsity, self._scope)
+        growth = None
+        if gradually is None:
+            masks = choose(self._weights, spread, criterion, generator)
+        else:
+            growth = Growth.begin(gradually, spread, criterion, generator)
+            growth.check_room(self.masks)
+            masks = self.masks or {
+                name: torch.ones_like(weight, dtype=torch.bool)
+                for name, weight in self._weights.items()
+            }
+        settle(self._optimizer, self._momentum, self._masked())
         self._hold(masks)
-        self._settle_momentum()
+        self._growth = growth
+        settle(self._optimizer, self._momentum, self._masked())
 
     def densify(self) -> None:
         """Drop the masks. Pruned weights restart from zero and train like all others.
@@ -135,31 +158,37 @@ class Sparsifier:
         if not self.active:
             raise RuntimeError("densify() without masks; call sparsify() first")
         self._check_held()
-        self._settle_momentum()
+        settle(self._optimizer, self._momentum, self._masked())
         self.remove()
 
     def remove(self) -> None:
-        """Let go: drop masks and hook, leaving weights and optimizer as they are."""
+        """Let go: drop masks, schedule and hook, leaving weights and optimizer as they are."""
         if self._hook is not None:
             self._hook.remove()
         self._hook = None
         self._bits = {}
+        self._growth = None
 
-    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+    def state_dict(self) -> dict[str, dict[str, Any]]:
         """Return {"masks": {name: bool, True = kept}}, with no masks in it when not active.
 
-        Plain tensors that `torch.load(weights_only=True)` reads; save the model's and the
-        optimizer's state beside it. Raises RuntimeError if pruned weights have moved.
+        In the middle of a gradual schedule "gradual" is there too: how far it is, and what is left.
+        Plain tensors and numbers that `torch.load(weights_only=True)` reads; save the model's and
+        the optimizer's state beside it. Raises RuntimeError if pruned weights have moved.
         """
         self._check_held()
-        return {"masks": self.masks}
+        if self._growth is None:
+            return {"masks": self.masks}
+        return {"masks": self.masks, "gradual": self._growth.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Take over saved masks and apply them at once; the optimizer's state is left alone.
 
-        Raises ValueError, changing nothing, when names, shapes or dtypes are not this model's.
+        A gradual schedule goes on where it was. Raises ValueError, changing nothing, when names,
+        shapes or dtypes are not this model's, and when the schedule's criterion is a function that
+        this Sparsifier was not given.
         """
-        if set(state) != {"masks"}:
+        if set(state) - {"gradual"} != {"masks"}:
             raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
         masks = dict(state["masks"])
         for name in sorted(masks.keys() ^ self._weights.keys()) if masks else ():
@@ -172,7 +201,11 @@ class Sparsifier:
                     f"{name}: the saved mask is {mask.dtype} of shape {tuple(mask.shape)}, "
                     f"but must be torch.bool of the weight's shape {tuple(shape)}"
                 )
+        growth = None
+        if "gradual" in state:
+            growth = Growth.from_state(state["gradual"], self._criterion)
         self._hold(masks)
+        self._growth = growth
 
     def _hold(self, masks: Mapping[str, Tensor]) -> None:
         self.remove()
@@ -185,10 +218,24 @@ class Sparsifier:
 
     def _attach(self) -> None:
         if self.active:
-            self._hook = self._optimizer.register_step_post_hook(self._apply)
+            self._hook = self._optimizer.register_step_post_hook(self._after_step)
+
+    def _after_step(self, *_: object) -> None:
+        self._apply()
+        if self._growth is not None and self._growth.due():
+            self._grow(self._growth)
+
+    def _grow(self, growth: Growth) -> None:
+        for name, mask in growth.grown(self._weights, self.masks).items():
+            self._bits[name].copy_(mask).neg_()
+        self._apply()
+        if self._momentum == "pruned":  # "reset" belongs to the borders of a phase
+            settle(self._optimizer, self._momentum, self._masked())
+        if growth.over:
+            self._growth = None
 
     @torch.no_grad()
-    def _apply(self, *_: object) -> None:
+    def _apply(self) -> None:
         # AND gives +0.0 where a product leaves -0.0, or NaN from inf; on CPUs it is also several
         # times faster than masked_fill_.
         for name, bits in self._bits.items():
@@ -206,17 +253,8 @@ class Sparsifier:
                     "a Sparsifier with the optimizer that steps and load this one's masks into it"
                 )
 
-    @torch.no_grad()
-    def _settle_momentum(self) -> None:
-        state = self._optimizer.state
-        if self._momentum == "reset":
-            state.clear()
-        elif self._momentum == "pruned":
-            for name, bits in self._bits.items():
-                for key in MOMENTA:
-                    moment = state.get(self._weights[name], {}).get(key)
-                    if moment is not None:
-                        moment.masked_fill_(bits == 0, 0)
+    def _masked(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((self._weights[name], bits) for name, bits in self._bits.items())
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_hook": None}

@@ -1,18 +1,23 @@
-"""Weight statistics for the run record: small, JSON-ready, one layer at a time.
+"""Weight statistics for the run record, small and JSON-ready: histograms, signs, reborn weights.
 
+The paper's figure 2 has a layer's weights at five stages of Algorithm 1: dense, pruned,
+sparse-trained, zeros restored, re-dense. First of a network, then of one layer.
 All are computed on the CPU, whose sums and roundings do not change with the training device.
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dsd.pruning.criteria import CHUNK, kth_magnitude
+from dsd.pruning.selection import CHUNK, kth_magnitude
 
 BINS = 121  # odd: the middle bin is centred on zero
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
+
+State = Mapping[str, Tensor]
 
 
 class Histogram(TypedDict):
@@ -33,6 +38,32 @@ class Returned(TypedDict):
     same_sign: int  # came back with the sign they had before pruning
     quantiles: dict[str, float]  # of |w| over all pruned weights, zeros included; "1.0" is the max
     relative_magnitude: float | None  # mean |w| of the pruned over that of the kept
+
+
+def half_widths(net: nn.Module, layers: Iterable[str]) -> dict[str, float]:
+    """Returns each layer's histogram range, fixed once so that all stages share their bins."""
+    parameters = dict(net.named_parameters())
+    return {name: half_width(parameters[name]) for name in layers}
+
+
+def stage(net: nn.Module, widths: Mapping[str, float]) -> dict[str, Histogram]:
+    """Returns {layer: histogram} of the network as it is now."""
+    parameters = dict(net.named_parameters())
+    return {name: histogram(parameters[name], width) for name, width in widths.items()}
+
+
+def changes(net: nn.Module, before: State, layers: Iterable[str]) -> dict[str, int]:
+    """Returns {layer: number of weights with the opposite sign of `before`}."""
+    parameters = dict(net.named_parameters())
+    return {name: sign_changes(before[name], parameters[name]) for name in layers}
+
+
+def reborn(net: nn.Module, masks: State, before_pruning: State) -> dict[str, Returned]:
+    """Returns {layer: what became of the weights that the mask had pruned}."""
+    parameters = dict(net.named_parameters())
+    return {
+        name: returned(mask, before_pruning[name], parameters[name]) for name, mask in masks.items()
+    }
 
 
 def half_width(weight: Tensor) -> float:

@@ -27,7 +27,8 @@ def prunable(
         names.setdefault(parameter, []).append(name)
     known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     known += [name for aliases in names.values() for name in aliases]
-    excluded = _matches(exclude, known)
+    entries = [exclude] if isinstance(exclude, str) else exclude
+    excluded = {name for entry in entries for name in matches(entry, known, "exclude")}
     held = {p for group in optimizer.param_groups for p in group["params"]}
     scales = {p for m in model.modules() if isinstance(m, NORMALISATION) for p in m.parameters()}
     left = {
@@ -38,7 +39,7 @@ def prunable(
         and parameter.dim() >= 2
         and parameter not in scales
         and not aliases[0].rpartition(".")[2].startswith("bias")
-        and not any(part in excluded for name in aliases for part in _path(name))
+        and not any(part in excluded for name in aliases for part in path_of(name))
     }
     if not left:
         raise ValueError(
@@ -46,6 +47,24 @@ def prunable(
             "more dimensions, is neither bias nor normalisation, and is not excluded"
         )
     return left
+
+
+def path_of(name: str) -> list[str]:
+    """A parameter and the modules that hold it: "a.b.weight" -> a, a.b, a.b.weight."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def matches(entry: str, names: list[str], option: str) -> set[str]:
+    """The names that an entry of an option means, by exact name or glob; ValueError if none."""
+    found = {name for name in names if fnmatchcase(name, entry)}
+    if not found:
+        nearest = get_close_matches(entry, names, n=1, cutoff=0)
+        raise ValueError(
+            f'{option}: no module or parameter is named "{entry}"; '
+            f"the nearest is {', '.join(nearest) or 'none'}"
+        )
+    return found
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
@@ -56,24 +75,3 @@ def _unwrapped(model: nn.Module) -> nn.Module:
             model = model.get_submodule("_orig_mod")
         else:
             return model
-
-
-def _path(name: str) -> list[str]:
-    """A parameter and the modules that hold it: "a.b.weight" -> a, a.b, a.b.weight."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-
-
-def _matches(entries: Iterable[str], names: list[str]) -> set[str]:
-    """The names that any entry means; ValueError for an entry that means none."""
-    matches = set()
-    for entry in [entries] if isinstance(entries, str) else entries:
-        found = {name for name in names if fnmatchcase(name, entry)}
-        if not found:
-            nearest = get_close_matches(entry, names, n=1, cutoff=0)
-            raise ValueError(
-                f'exclude: no module or parameter is named "{entry}"; '
-                f"the nearest is {', '.join(nearest) or 'none'}"
-            )
-        matches |= found
-    return matches

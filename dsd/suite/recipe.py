@@ -1,20 +1,44 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from dsd.errors import UserError
+from dsd.pruning.criteria import CRITERIA
+from dsd.pruning.distribution import Scope, overall, pruned_count
+from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
 
-MaskKind = Literal["magnitude", "random", "none"]
-SUFFIXES = {"magnitude": "", "random": "-random", "none": "-unmasked", "kept": "-masked"}
+SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}  # others: their own name
 M = TypeVar("M", bound=BaseModel)
-Sparsity = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _sparsity(value: Any) -> Any:
+    """Checks one number, or one for each layer, before pydantic reads it as float or dict."""
+    layers = (
+        {str(name): number for name, number in value.items()} if isinstance(value, dict) else {}
+    )
+    for number in layers.values() or [value]:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"a sparsity is a number, or one for each layer, not {number!r}")
+        pruned_count(0, number)
+    return layers or value
+
+
+Sparsity = Annotated[float | dict[str, float], BeforeValidator(_sparsity)]
 
 
 class _Strict(BaseModel):
@@ -33,13 +57,43 @@ class Optimizer(_Strict):
     eps: float | None = None
 
 
+class Ramp(_Strict):
+    """The phase's sparsity is reached gradually, along the cubic of Zhu and Gupta (2017)."""
+
+    epochs: Annotated[float, Field(gt=0)]  # until it is reached
+    every: Annotated[int, Field(ge=1)]  # so many optimizer steps masks are chosen again
+
+
 class Phase(_Strict):
     """One stretch of training: how long, how fast, how sparse."""
 
     epochs: Annotated[float, Field(ge=0)]
     lr: Annotated[float, Field(gt=0)]
-    sparsity: Sparsity = 0.0
+    sparsity: Sparsity = 0.0  # of all layers, or {name or glob: of these}, as Sparsifier takes it
+    scope: Scope = "layer"  # or the weights of all layers compared with each other
+    gradual: Ramp | None = None
     decay: Decay = Decay()
+
+    @model_validator(mode="after")
+    def _can_be_pruned(self) -> "Phase":
+        if self.scope == "global" and isinstance(self.sparsity, dict):
+            raise ValueError("scope: global has one sparsity for all layers, not one for each")
+        if self.gradual and not self.sparse:
+            raise ValueError("gradual: the phase has no sparsity to reach")
+        if self.gradual and self.gradual.epochs > self.epochs:
+            raise ValueError(f"gradual.epochs: the phase ends before, after {self.epochs:g} epochs")
+        return self
+
+    @property
+    def sparse(self) -> bool:
+        """Whether any layer has a sparsity."""
+        layers = self.sparsity if isinstance(self.sparsity, dict) else {"": self.sparsity}
+        return any(sparsity > 0 for sparsity in layers.values())
+
+    def gradually(self, steps_per_epoch: int) -> Gradual | None:
+        """Returns the schedule in steps; None to prune at once."""
+        steps = round(self.gradual.epochs * steps_per_epoch) if self.gradual else 0
+        return Gradual(steps, self.gradual.every) if self.gradual and steps else None
 
 
 class Arm(_Strict):
@@ -47,9 +101,16 @@ class Arm(_Strict):
 
     source: Literal["paper", "ours"]  # whose schedule it is
     phases: Annotated[tuple[str, ...], Field(min_length=1)]
-    mask: MaskKind = "magnitude"
+    mask: str = "magnitude"  # a criterion, or none
     keep_mask: bool = False  # the first sparse phase's mask is never dropped nor chosen again
     note: str = ""
+
+    @field_validator("mask")
+    @classmethod
+    def _is_known(cls, mask: str) -> str:
+        if mask not in {*CRITERIA, "none"}:
+            raise ValueError(f"no criterion is called {mask!r}{nearest(mask, [*CRITERIA, 'none'])}")
+        return mask
 
 
 class Node(_Strict):
@@ -58,13 +119,17 @@ class Node(_Strict):
     name: str  # the phase's name in the recipe
     folder: str  # name of its folder, which also tells the mask
     phase: Phase
-    mask: MaskKind | Literal["kept"]  # kept: the mask of the phase before goes on
+    mask: str  # a criterion, or none, or kept: the mask of the phase before goes on
 
 
-def held_sparsity(path: Sequence[Node]) -> float:
-    """Returns the sparsity in force at the end of a path; a kept mask has that of its choice."""
+def held_sparsity(path: Sequence[Node], layers: Mapping[str, Mapping[str, int]]) -> float:
+    """Returns the sparsity in force at the end of a path; a kept mask has that of its choice.
+
+    `layers` as Sparsifier.report gives them: a sparsity by layer counts as that of all together.
+    """
     chosen = [node for node in path if node.mask != "kept"]
-    return chosen[-1].phase.sparsity
+    sizes = {name: counts["weights"] for name, counts in layers.items()}
+    return overall(sizes, chosen[-1].phase.sparsity)
 
 
 class Recipe(_Strict):
@@ -97,9 +162,9 @@ class Recipe(_Strict):
                         f"arms.{arm_name}.phases: no phase is called {phase!r}"
                         + nearest(phase, self.phases)
                     )
-            if self.phases[arm.phases[0]].sparsity > 0:
+            if self.phases[arm.phases[0]].sparse:
                 raise ValueError(f"arms.{arm_name}.phases: the first phase must be dense")
-            masked = arm.mask != "none" and any(self.phases[p].sparsity > 0 for p in arm.phases)
+            masked = arm.mask != "none" and any(self.phases[p].sparse for p in arm.phases)
             if arm.keep_mask and not masked:
                 raise ValueError(f"arms.{arm_name}.keep_mask: the arm has no mask to keep")
         return self
@@ -117,10 +182,11 @@ class Recipe(_Strict):
         nodes: list[Node] = []
         for name in arm.phases:
             phase = self.phases[name]
-            mask: MaskKind | Literal["kept"] = arm.mask if phase.sparsity > 0 else "none"
+            mask = arm.mask if phase.sparse else "none"
             if arm.keep_mask and any(node.mask != "none" for node in nodes):
                 mask = "kept"
-            folder = name + (SUFFIXES[mask] if phase.sparsity > 0 or mask == "kept" else "")
+            masked = phase.sparse or mask == "kept"
+            folder = name + (SUFFIXES.get(mask, f"-{mask}") if masked else "")
             nodes.append(Node(name=name, folder=folder, phase=phase, mask=mask))
         return nodes
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from dsd.errors import UserError
-from dsd.pruning import stages
+from dsd.pruning import statistics
 from dsd.runs.tree import Place
 from dsd.training.finish import finish, write_record
 from dsd.training.phase import NotFinite, train
@@ -64,9 +64,12 @@ def begin(run: Run, place: Place) -> TrainState:
     node, sparsifier = place.node, state.sparsifier
     if node.mask == "kept":
         return state
-    if node.phase.sparsity > 0 and node.mask != "none":
-        generator = torch.Generator().manual_seed(seed_of("mask", run.seed, len(place.path)))
-        sparsifier.sparsify(node.phase.sparsity, mask=node.mask, generator=generator)
+    if node.mask != "none":
+        sparsifier.sparsify(
+            criterion=node.mask,
+            generator=torch.Generator().manual_seed(seed_of("mask", run.seed, len(place.path))),
+            gradually=node.phase.gradually(run.task.steps_per_epoch),
+        )
         state.stages = [_stage(state, "pruned", before)]
     elif sparsifier.active:
         sparsifier.densify()  # pruned weights restart from zero
@@ -78,5 +81,5 @@ def _stage(state: TrainState, name: str, before: dict[str, Any]) -> dict[str, An
     return {
         "stage": name,
         "moment": "start",
-        "layers": stages.stage(state.net, before["half_widths"]),
+        "layers": statistics.stage(state.net, before["half_widths"]),
     }

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dsd.pruning import stages
+from dsd.pruning import statistics
 from dsd.runs import record
 from dsd.runs.record import PhaseRecord, Record
 from dsd.runs.tree import FORMAT, PhaseFile, Place, address
@@ -27,7 +27,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         run.reporter.note(f"{place.node.name}: {split} {words}")
     layers = state.sparsifier.layers
     if before is None:
-        state.half_widths = stages.half_widths(state.net, layers)
+        state.half_widths = statistics.half_widths(state.net, layers)
     else:
         state.half_widths = before["half_widths"]
     save(run, place, state)
@@ -36,7 +36,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         name=node.name,
         folder=node.folder,
         mask=node.mask,
-        sparsity=held_sparsity(place.path),
+        sparsity=held_sparsity(place.path, state.sparsifier.report()),
         epochs=node.phase.epochs,
         steps=progress.steps,
         lr=node.phase.lr,
@@ -45,7 +45,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         handed_on_epoch=epoch,
         layers=state.sparsifier.report(),
         stages=[*state.stages, _last_stage(place, state)],
-        sign_changes=stages.changes(state.net, before["model"], layers) if before else {},
+        sign_changes=statistics.changes(state.net, before["model"], layers) if before else {},
         returned=_reborn(place, state, before),
         test=tests,
         skipped=progress.skipped,
@@ -123,7 +123,7 @@ def _last_stage(place: Place, state: TrainState) -> dict[str, Any]:
         name = "sparse-trained"
     elif state.stages:
         name = "re-dense"
-    layers = stages.stage(state.net, state.half_widths)
+    layers = statistics.stage(state.net, state.half_widths)
     return {"stage": name, "moment": "end", "layers": layers}
 
 
@@ -134,4 +134,4 @@ def _reborn(place: Place, state: TrainState, before: dict[str, Any] | None) -> d
     assert place.parent
     assert place.parent.parent  # a recipe's first phase is dense
     dense = place.parent.parent.checkpoint()
-    return stages.reborn(state.net, before["sparsifier"]["masks"], dense["model"])
+    return statistics.reborn(state.net, before["sparsifier"]["masks"], dense["model"])

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dsd.pruning.selection import NoOrder
 from dsd.runs.record import finite
 from dsd.runs.tree import Place
 from dsd.suite.task import to_device
@@ -71,7 +72,10 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
         )
         run.accelerator.backward(loss * distributed.share(run.accelerator, examples))
         clip(run, state.net)
-        optimizer.step()
+        try:
+            optimizer.step()
+        except NoOrder:  # masks that grow meet such weights before the loss is looked at
+            raise NotFinite(progress.steps + 1) from None
 
         progress.steps += 1
         add_up(progress, examples, {"loss": loss.detach() * examples, **sums})
@@ -143,7 +147,8 @@ def finish_epoch(run: Run, place: Place, state: TrainState) -> None:
             save(run, place, state)
             raise
         row["heldout"] = finite(metrics, f"epoch {row['epoch']:g}, {heldout}")
-        if run.recipe.carry_over == "best_heldout":
+        growing = state.sparsifier.growing  # a mask half grown is carried over to no phase
+        if run.recipe.carry_over == "best_heldout" and not growing:
             _keep_best(state, row, run.task.choose_by)
     progress.epochs.append(row)
     progress.sums, progress.examples = {}, 0

@@ -33,8 +33,11 @@ class Reporter:
         node = place.node
         self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
         self._started, self._examples, self._done = time.monotonic(), 0, done
-        pruned = node.phase.sparsity > 0
-        sparsity = f", sparsity {node.phase.sparsity:.0%}, mask {node.mask}" if pruned else ""
+        phase, sparsity = node.phase, ""
+        if phase.sparse:
+            by_layer = isinstance(phase.sparsity, dict)
+            share = "by layer" if by_layer else f"{phase.sparsity:.0%}"
+            sparsity = f", sparsity {share}, mask {node.mask}"
         resumed = f", resumed at step {done} of {steps}" if done else ""
         rate = f"{node.phase.epochs:g} epochs at lr {node.phase.lr:g}"
         self.note(f"{place.address}: {rate}{sparsity}{resumed}")

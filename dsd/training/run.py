@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from pydantic import BaseModel
+from torch import nn
 
 from dsd.errors import UserError
+from dsd.pruning.distribution import groups
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs import record
 from dsd.runs.files import lock
 from dsd.runs.settings import Settings
 from dsd.runs.tree import Place, places
-from dsd.suite.recipe import Node, Recipe
+from dsd.suite.recipe import Node, Phase, Recipe
 from dsd.suite.task import Task
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
@@ -79,25 +81,27 @@ class Run:
         """Holds the phase's folder for the processes of this run."""
         return lock(place.folder) if self.accelerator.is_main_process else nullcontext()
 
-    def sparsifier(self, net: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Sparsifier:
-        """Returns what prunes the network as the recipe says."""
+    def sparsifier(
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
+    ) -> Sparsifier:
+        """Returns what prunes the network as the recipe says. Raises UserError where it cannot."""
+        recipe = self.recipe
         try:
-            return Sparsifier(
-                net,
-                optimizer,
-                sparsity=0.0,
-                exclude=self.recipe.exclude,
-                momentum=self.recipe.momentum,
+            sparsifier = Sparsifier(
+                net, optimizer, phase.sparsity, recipe.exclude, recipe.momentum, scope=phase.scope
             )
+            for other in recipe.phases.values():  # now, not after days of the dense phase
+                groups(sparsifier.layers, other.sparsity, other.scope)
         except ValueError as error:
-            raise UserError(f"{self.recipe.name}: {error}") from None
+            raise UserError(f"{recipe.name}: {error}") from None
+        return sparsifier
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """Returns the names of the parameters that are pruned."""
-        net = self.task.model()
-        optimizer = make_optimizer(self.recipe.optimizer, net.parameters(), 1.0)
-        return tuple(self.sparsifier(net, optimizer).layers)
+        net, phase = self.task.model(), next(iter(self.recipe.phases.values()))
+        optimizer = make_optimizer(self.recipe.optimizer, net.parameters(), phase.lr)
+        return tuple(self.sparsifier(net, optimizer, phase).layers)
 
     def _settings(self, recipe: Recipe, path: Sequence[Node]) -> Settings:
         """Returns all that decides the result of a path's last phase."""

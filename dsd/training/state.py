@@ -54,7 +54,7 @@ def build(run: Run, place: Place) -> TrainState:
     if run.options.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(run.recipe.optimizer, net.parameters(), place.node.phase.lr)
-    sparsifier = run.sparsifier(net, optimizer)
+    sparsifier = run.sparsifier(net, optimizer, place.node.phase)
     return TrainState(net, accelerator.prepare_model(net), optimizer, sparsifier)
 
 

@@ -1,160 +1,47 @@
-"""Masks against a naive, stable sort of the magnitudes."""
+"""Criteria: the registry, and scores drawn at random."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch import nn
 
-from dsd import magnitude_mask, random_mask
-from dsd.pruning import criteria as mask
-from dsd.pruning.criteria import kth_magnitude
-
-DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
-shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)
-sparsities = st.floats(0, 1, exclude_max=True)
+from dsd.pruning.criteria import CRITERIA, criterion_of, magnitude, name_of, random
 
 
-def naive_mask(weight: torch.Tensor, sparsity: float) -> torch.Tensor:
-    """Row-major order breaks ties: the first of equal magnitudes is pruned first."""
-    order = weight.double().abs().flatten().argsort(stable=True)
-    keep = torch.ones(weight.numel(), dtype=torch.bool)
-    keep[order[: round(weight.numel() * sparsity)]] = False
-    return keep.view(weight.shape)
-
-
-@st.composite
-def weights(draw) -> torch.Tensor:
-    """Layers with few or many ties, exact zeros of both signs, subnormals, any strides."""
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
-    weight = torch.randn(draw(shapes), generator=generator, dtype=torch.float64)
-    if draw(st.booleans()):
-        weight = (weight * draw(st.sampled_from([1, 4]))).round()  # ties, -0.0 among them
-    weight = (weight * draw(st.sampled_from([1, 1e-7, 1e3]))).to(draw(st.sampled_from(DTYPES)))
-    weight *= torch.rand(weight.shape, generator=generator) >= draw(st.sampled_from([0, 0.5]))
-    if draw(st.booleans()):
-        weight = weight.transpose(0, -1)
-    if weight.dim() == 4 and draw(st.booleans()):
-        weight = weight.contiguous(memory_format=torch.channels_last)
+def mine(weight: nn.Parameter, generator: torch.Generator | None) -> torch.Tensor:
     return weight
 
 
-@pytest.mark.parametrize("chunk", [7, mask.CHUNK], ids=["many chunks", "one chunk"])
-@settings(max_examples=300, deadline=None)
-@given(weight=weights(), sparsity=sparsities)
-def test_equals_a_stable_sort(chunk, weight, sparsity):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mask, "CHUNK", chunk)
-        keep = magnitude_mask(weight, sparsity)
-    assert keep.dtype == torch.bool
-    assert torch.equal(keep, naive_mask(weight, sparsity))
-
-
-@settings(max_examples=100, deadline=None)
-@given(weights(), sparsities)
-def test_count_and_order(weight, sparsity):
-    keep = magnitude_mask(weight, sparsity)
-    pruned, kept = weight[~keep].abs(), weight[keep].abs()
-    assert len(pruned) == round(weight.numel() * sparsity)
-    if len(pruned) and len(kept):
-        assert pruned.max() <= kept.min()
-
-
-@settings(max_examples=100, deadline=None)
-@given(weights(), sparsities, sparsities)
-def test_pruning_a_sparse_layer_again(weight, first, second):
-    first, second = sorted((first, second))
-    keep = magnitude_mask(weight, first)
-    sparse = weight.masked_fill(~keep, 0)
-    assert torch.equal(magnitude_mask(sparse, first), keep)
-    again = magnitude_mask(sparse, second)
-    assert int((~again).sum()) == round(weight.numel() * second)
-    assert not (again & ~keep).any()  # more sparsity revives nothing
-
-
-@settings(deadline=None)
-@given(weights(), st.data())
-def test_kth_magnitude(weight, data):
-    k = data.draw(st.integers(1, weight.numel()))
-    assert kth_magnitude(weight, k) == weight.double().abs().flatten().kthvalue(k).values.item()
-
-
-def test_ties_are_cut_in_row_major_order_whatever_the_strides():
-    weight = torch.full((2, 3, 2, 2), -0.5)
-    weight[1, 2, 1, 1] = 0.25
-    expected = torch.ones(24, dtype=torch.bool)
-    expected[[0, 1, 2, 3, 4, 23]] = False
-    for layout in (torch.contiguous_format, torch.channels_last):
-        keep = magnitude_mask(weight.contiguous(memory_format=layout), 0.25)
-        assert torch.equal(keep.flatten(), expected)
-
-
-def test_the_sign_of_a_zero_plays_no_part():
-    weight = torch.tensor([0.0, -0.0, 1.0, -0.0, 0.0])
-    assert magnitude_mask(weight, 0.4).tolist() == [False, False, True, True, True]
-
-
-@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 1.5, float("nan")])
-def test_sparsity_out_of_range(sparsity):
-    with pytest.raises(ValueError, match=r"sparsity must be at least 0 and below 1"):
-        magnitude_mask(torch.ones(4), sparsity)
-    with pytest.raises(ValueError, match=r"sparsity must be at least 0 and below 1"):
-        random_mask(torch.ones(4), sparsity, torch.Generator())
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_weights_that_are_not_finite(dtype, bad):
-    weight = torch.randn(50).to(dtype)
-    weight[33] = bad
-    with pytest.raises(ValueError, match="inf or nan"):
-        magnitude_mask(weight, 0.3)
-
-
-def test_integers_are_refused():
-    with pytest.raises(ValueError, match=r"cannot prune torch\.int32"):
-        magnitude_mask(torch.ones(4, dtype=torch.int32), 0.5)
-
-
-def test_empty_and_single():
-    assert magnitude_mask(torch.empty(0, 3), 0.5).shape == (0, 3)
-    assert magnitude_mask(torch.ones(1), 0.5).tolist() == [True]  # round(0.5) is 0
-    assert magnitude_mask(torch.ones(1), 0.6).tolist() == [False]
-
-
-def test_a_parameter_is_left_as_it_was():
-    weight = torch.nn.Parameter(torch.randn(40))
+@pytest.mark.parametrize("name", CRITERIA)
+def test_every_criterion_scores_any_weight(name):
+    weight = nn.Parameter(torch.randn(3, 4, 5).transpose(0, 2))
     before = weight.detach().clone()
-    keep = magnitude_mask(weight, 0.5)
-    assert not keep.requires_grad
+    scores = CRITERIA[name](weight, torch.Generator().manual_seed(0))
+    assert scores.shape == weight.shape
+    assert not scores.requires_grad
     assert torch.equal(weight, before)
 
 
-def test_ten_million_weights():
-    weight = torch.randn(10_000_000, generator=torch.Generator().manual_seed(0))
-    weight[::2] = weight[1]  # half of them tie
-    keep = magnitude_mask(weight, 0.3)
-    assert int(keep.count_nonzero()) == 7_000_000
-    assert weight[~keep].abs().max() <= weight[keep].abs().min()
-    tied = keep[weight == weight[1]]
-    assert torch.equal(tied, tied.sort().values)  # a run of pruned, then a run of kept
+def test_names_and_functions():
+    for name, criterion in CRITERIA.items():
+        assert criterion_of(name) is criterion_of(criterion) is criterion
+        assert name_of(criterion) == name
+    assert criterion_of(mine) is mine
+    assert name_of(mine) == "mine"
+    with pytest.raises(ValueError, match="'magnitud'; the nearest is 'magnitude'"):
+        criterion_of("magnitud")
 
 
-@settings(deadline=None)
-@given(shapes, sparsities, st.integers(0, 2**31))
-def test_random_count(shape, sparsity, seed):
-    weight = torch.zeros(shape, dtype=torch.bfloat16)
-    keep, same = (
-        random_mask(w, sparsity, torch.Generator().manual_seed(seed))
-        for w in (weight, torch.full(shape, torch.nan))
+def test_magnitude():
+    weight = nn.Parameter(torch.tensor([[1.0, -2.0], [-0.0, 3.0]]))
+    assert magnitude(weight).tolist() == [[1, 2], [0, 3]]
+
+
+def test_random_scores_tell_nothing_of_the_weights():
+    one, other = (
+        random(weight, torch.Generator().manual_seed(0))
+        for weight in (torch.zeros(50, 2), torch.full((50, 2), torch.nan))
     )
-    assert int((~keep).sum()) == round(weight.numel() * sparsity)
-    assert torch.equal(keep, same)
-
-
-def test_random_is_uniform():
-    """Each of ten weights is pruned 3 times in 10, each pair 1 time in 15 (5 sigma)."""
-    generator = torch.Generator().manual_seed(0)
-    pruned = torch.stack([~random_mask(torch.ones(10), 0.3, generator) for _ in range(1500)])
-    together = pruned.float().T @ pruned.float() / 1500
-    expected = torch.full((10, 10), 1 / 15).fill_diagonal_(0.3)
-    assert ((together - expected).abs() < 5 * (expected * (1 - expected) / 1500).sqrt()).all()
+    assert torch.equal(one, other)
+    assert len(one.unique()) == 100
+    with pytest.raises(ValueError, match="none is given"):
+        random(torch.zeros(2), None)

@@ -139,17 +139,85 @@ def test_random_masks_come_from_the_generator(net):
     s = Sparsifier(net, sgd(net), sparsity=0.5)
     drawn = []
     for seed in (0, 0, 1):
-        s.sparsify(mask="random", generator=torch.Generator().manual_seed(seed))
+        s.sparsify(criterion="random", generator=torch.Generator().manual_seed(seed))
         drawn.append(torch.cat([m.flatten() for m in s.masks.values()]))
         assert s.report()["conv1.weight"] == {"weights": 108, "kept": 54}
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 
 
-@pytest.mark.parametrize("arguments", [{"mask": "random"}, {"mask": "magnitudes"}])
-def test_a_mask_that_cannot_be_chosen(net, arguments):
-    with pytest.raises(ValueError, match='mask is "magnitude", or "random" with a generator'):
-        Sparsifier(net, sgd(net), sparsity=0.5).sparsify(**arguments)
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        ("random", r"^conv1\.weight: random scores are drawn from a generator, but none is given"),
+        ("magnitudes", "no criterion is called 'magnitudes'; the nearest is 'magnitude'"),
+    ],
+)
+def test_a_mask_that_cannot_be_chosen(net, criterion, message):
+    s = Sparsifier(net, sgd(net), sparsity=0.5)
+    with pytest.raises(ValueError, match=message):
+        s.sparsify(criterion=criterion)
+    assert not s.active
+
+
+def largest_gradient(weight: nn.Parameter, generator: torch.Generator | None) -> torch.Tensor:
+    assert weight.grad is not None
+    return weight.grad.abs()
+
+
+def test_a_function_of_ones_own_sees_the_gradient(net, train):
+    optimizer = sgd(net)
+    s = Sparsifier(net, optimizer, sparsity=0.5, criterion=largest_gradient)
+    train(net, optimizer)
+    s.sparsify()
+    for name, mask in s.masks.items():
+        assert torch.equal(mask, magnitude_mask(net.get_parameter(name).grad, 0.5))
+    s.densify()
+    weight = net.fc.weight.detach().clone()
+    s.sparsify(criterion="magnitude")  # this round alone
+    assert torch.equal(s.masks["fc.weight"], magnitude_mask(weight, 0.5))
+
+
+def test_all_layers_compared_together(net):
+    weights = torch.cat([net.get_parameter(name).detach().flatten() for name in LAYERS])
+    s = Sparsifier(net, sgd(net), sparsity=0.37, scope="global")
+    s.sparsify()
+    masks = torch.cat([s.masks[name].flatten() for name in LAYERS])
+    assert torch.equal(masks, magnitude_mask(weights, 0.37))
+    kept = {name: counts["kept"] / counts["weights"] for name, counts in s.report().items()}
+    assert max(kept.values()) > min(kept.values()) + 0.1
+
+
+def test_a_sparsity_by_layer(net, train):
+    optimizer = sgd(net)
+    s = Sparsifier(net, optimizer, sparsity={"conv1": 0.25, "*.conv1": 0.75})
+    expected = {
+        "conv1.weight": magnitude_mask(net.conv1.weight, 0.25),
+        "layer1.0.conv1.weight": magnitude_mask(net.layer1[0].conv1.weight, 0.75),
+        "layer1.1.conv1.weight": magnitude_mask(net.layer1[1].conv1.weight, 0.75),
+        "fc.weight": torch.ones_like(net.fc.weight, dtype=torch.bool),
+    }
+    s.sparsify()
+    train(net, optimizer)
+    assert s.masks.keys() == expected.keys()
+    assert all(torch.equal(s.masks[name], mask) for name, mask in expected.items())
+    s.sparsify({"fc": 0.5})
+    assert [counts["kept"] for counts in s.report().values()] == [108, 144, 144, 10]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sparsity": {"cnv1": 0.5}}, r'^sparsity: no .* named "cnv1"; the nearest is conv1$'),
+        ({"sparsity": {"conv1": 1.5}}, "sparsity must be at least 0"),
+        ({"sparsity": {"*": 0.5}, "scope": "global"}, "one sparsity for all layers"),
+        ({"sparsity": 0.5, "scope": "model"}, "scope must be one of .* not 'model'"),
+        ({"sparsity": 0.5, "criterion": "radnom"}, "the nearest is 'random'"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused_at_once(net, options, message):
+    with pytest.raises(ValueError, match=message):
+        Sparsifier(net, sgd(net), **options)
 
 
 def test_weights_that_are_not_finite_change_nothing(net):
@@ -234,89 +302,3 @@ def test_accelerate(net, train, assert_held):
     assert all(net.get_parameter(n).all() for n in LAYERS)
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
-
-
-def tensors(optimizer: torch.optim.Optimizer, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-    return {k: v.clone() for k, v in optimizer.state[weight].items() if torch.is_tensor(v)}
-
-
-@pytest.mark.parametrize("border", ["prune", "re-dense"])
-@pytest.mark.parametrize(
-    ("name", "momenta"),
-    [
-        ("sgd momentum", {"momentum_buffer"}),
-        ("rmsprop centered", {"momentum_buffer"}),
-        ("adam amsgrad", {"exp_avg"}),
-        ("adamw", {"exp_avg"}),
-    ],
-)
-def test_pruned_momentum_is_zeroed_and_all_else_carries_on(net, border, name, momenta, train):
-    optimizer = OPTIMIZERS[name](net.parameters())
-    s = Sparsifier(net, optimizer, sparsity=0.5, exclude=["conv1"])
-    train(net, optimizer)
-    if border == "re-dense":
-        s.sparsify()
-        train(net, optimizer)
-    before = {n: tensors(optimizer, p) for n, p in net.named_parameters()}
-    masks = s.masks
-    if border == "re-dense":
-        s.densify()
-    else:
-        s.sparsify()
-        masks = s.masks
-    for layer, parameter in net.named_parameters():
-        for key, now in tensors(optimizer, parameter).items():
-            expected = before[layer][key]
-            if layer in masks and key in momenta:
-                assert expected[~masks[layer]].any()
-                expected = expected.masked_fill(~masks[layer], 0)
-            assert torch.equal(now, expected), (layer, key)
-
-
-@pytest.mark.parametrize("border", ["prune", "re-dense"])
-def test_reset_and_keep(net, border, train):
-    for momentum in ("reset", "keep"):
-        optimizer = Adam(net.parameters())
-        s = Sparsifier(net, optimizer, sparsity=0.5, momentum=momentum)
-        if border == "re-dense":
-            s.sparsify()
-        train(net, optimizer)
-        before = {n: tensors(optimizer, p) for n, p in net.named_parameters()}
-        s.densify() if border == "re-dense" else s.sparsify()
-        if momentum == "reset":
-            assert len(optimizer.state) == 0
-        else:
-            for name, parameter in net.named_parameters():
-                now = tensors(optimizer, parameter)
-                assert all(torch.equal(now[key], old) for key, old in before[name].items())
-        s.remove()
-        train(net, optimizer)
-
-
-@pytest.mark.parametrize(
-    "optimizer_of",
-    [
-        lambda p: Adam(p, lr=1e-3),
-        lambda p: RMSprop(p, lr=1e-3, alpha=0.999),
-        lambda p: RMSprop(p, lr=1e-3, alpha=0.999, centered=True),
-    ],
-    ids=["adam", "rmsprop", "centered"],
-)
-def test_reborn_weights_start_gently(optimizer_of):
-    """Late in training, a reborn weight's first step is of the order of the learning rate."""
-    net = nn.Linear(40, 40, bias=False)
-    generator = torch.Generator().manual_seed(0)
-    optimizer = optimizer_of(net.parameters())
-    s = Sparsifier(net, optimizer, sparsity=0.5)
-
-    def steps(number: int) -> None:
-        for _ in range(number):
-            net.weight.grad = torch.randn(40, 40, generator=generator).clamp(-2, 2)
-            optimizer.step()
-
-    s.sparsify()
-    steps(3000)
-    reborn = ~s.masks["weight"]
-    s.densify()
-    steps(1)
-    assert 0 < net.weight[reborn].abs().max() < 2.5e-3

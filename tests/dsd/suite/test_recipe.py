@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from dsd.errors import UserError
+from dsd.pruning.criteria import CRITERIA
+from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
-from dsd.suite.recipe import load_recipe, merge
+from dsd.suite.recipe import Phase, held_sparsity, load_recipe, merge
 
 MLP = Path(__file__).parents[2] / "own_suite" / "recipes" / "points" / "mlp.yaml"
 
@@ -26,8 +28,27 @@ def load(*overrides: str, scale: str = "full"):
         ("arms.dsd.phases=[dense, spars]", "no phase is called 'spars'; did you mean 'sparse'?"),
         ("arms.dsd.phases=[sparse, redense]", "the first phase must be dense"),
         ("phases.dense.lr=-1", "phases.dense.lr: Input should be greater than 0"),
-        ("phases.sparse.sparsity=1", "phases.sparse.sparsity: Input should be less than 1"),
-        ("arms.dsd.mask=magnitud", "arms.dsd.mask"),
+        (
+            "phases.sparse.sparsity=1",
+            "phases.sparse.sparsity: sparsity must be at least 0 and below",
+        ),
+        ("phases.sparse.sparsity={fc: 1}", "phases.sparse.sparsity: sparsity must be at least 0"),
+        ("phases.sparse.sparsity=half", "sparsity: a sparsity is a number, or one for each layer"),
+        ("phases.sparse.sparsity={fc: half}", "or one for each layer, not 'half'"),
+        ("phases.sparse.scope=globl", "phases.sparse.scope: Input should be 'layer' or 'global'"),
+        (
+            "phases.sparse={epochs: 1, lr: 1, sparsity: {fc: 0.5}, scope: global}",
+            "not one for each",
+        ),
+        ("phases.sparse.gradual={epochs: 2, every: 1}", "the phase ends before, after 1.25 epochs"),
+        ("phases.sparse.gradual={epochs: 1, every: 1, evry: 1}", "did you mean 'every'?"),
+        ("phases.sparse.gradual={epochs: 1, every: 0}", "every: Input should be greater than or"),
+        ("phases.dense.gradual={epochs: 1, every: 1}", "gradual: the phase has no sparsity"),
+        ("phases.dense.sparsity={fc: 0.5}", "the first phase must be dense"),
+        (
+            "arms.dsd.mask=magnitud",
+            "arms.dsd.mask: no criterion is called 'magnitud'; did you mean 'magnitude'?",
+        ),
         ("phases.dense.epochs", "settings are written key=value"),
         ("phases.dense.epochs=[", "not valid YAML"),
     ],
@@ -74,6 +95,46 @@ def test_arms_share_the_folders_in_which_they_begin_alike():
     assert folders["finetune"] == ["dense", "sparse-unmasked", "redense"]
     assert folders["random"] == ["dense", "sparse-random", "redense"]
     assert folders["llr"] == ["dense", "llr"]
+
+
+def test_a_new_criterion_is_a_mask_of_every_recipe(monkeypatch):
+    monkeypatch.setitem(CRITERIA, "steepest", lambda weight, generator: weight.grad)
+    plan = load("arms.dsd.mask=steepest").plan("dsd")
+    assert [(node.folder, node.mask) for node in plan] == [
+        ("dense", "none"),
+        ("sparse-steepest", "steepest"),
+        ("redense", "none"),
+    ]
+
+
+def test_a_sparsity_by_layer():
+    recipe = load("phases.sparse.sparsity={3: 0, '*': 0.5}", "phases.llr.sparsity={'*': 0}")
+    assert recipe.phases["sparse"].sparsity == {"3": 0, "*": 0.5}
+    assert not recipe.phases["llr"].sparse
+    for arm in ("dsd", "random", "finetune", "sparse"):
+        plan = recipe.plan(arm)
+        assert [n.folder for n in plan] == [n.folder for n in load().plan(arm)]
+        assert [n.mask for n in plan] == [n.mask for n in load().plan(arm)]
+    layers = {"3.weight": {"weights": 600, "kept": 1}, "5.weight": {"weights": 400, "kept": 1}}
+    for arm, after in (("dsd", 0), ("sparse", 0.2), ("finetune", 0)):
+        plan = recipe.plan(arm)
+        held = [held_sparsity(plan[:depth], layers) for depth in (1, 2, 3)]
+        assert held == [0, 0.2, after]
+    assert held_sparsity(load().plan("dsd")[:2], layers) == 0.5
+
+
+def test_a_gradual_phase_in_steps():
+    phase = load("phases.sparse.gradual={epochs: 0.75, every: 2}").phases["sparse"]
+    assert phase.gradually(steps_per_epoch=8) == Gradual(steps=6, every=2)
+    assert phase.gradually(steps_per_epoch=0) is None  # too short for a step: at once
+    assert load().phases["sparse"].gradually(8) is None
+
+
+def test_the_new_keys_change_no_old_recipe():
+    """A finished run's settings lack them: read through the models, both are equal."""
+    old = {"epochs": 1.25, "lr": 0.01, "sparsity": 0.5, "decay": Decay().model_dump(mode="json")}
+    assert Phase.model_validate(old) == load().phases["sparse"]
+    assert Phase.model_validate(old).model_dump(mode="json").items() >= old.items()
 
 
 def test_decay_shapes():

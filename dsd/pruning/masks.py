@@ -1,0 +1,99 @@
+"""Masks: which weights of each layer stay, chosen by a criterion to an exact count.
+
+One convention everywhere: a mask is a bool tensor of its weight's shape, **True = kept**.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from dsd.pruning.criteria import Criterion, magnitude, random
+from dsd.pruning.distribution import Group, pruned_count
+from dsd.pruning.selection import (
+    NoOrder,
+    by_magnitude,
+    by_value,
+    flat_scores,
+    flat_weights,
+    keep_largest,
+)
+
+
+@torch.no_grad()
+def choose(
+    weights: Mapping[str, nn.Parameter],
+    groups: Iterable[Group],
+    criterion: Criterion,
+    generator: torch.Generator | None = None,
+    *,
+    share: float = 1.0,
+    held: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Prune each group of layers to its sparsity: the smallest scores of the group go.
+
+    generator: what the criterion draws from, layer after layer.
+    share: of the sparsity; less than 1 on the way to it.
+    held: masks whose pruned weights stay pruned, and count.
+    Returns the masks by name. Raises ValueError, naming the layer, for weights or scores that have
+    no order and for scores of another shape.
+    """
+    masks: dict[str, Tensor] = {}
+    order = by_magnitude if criterion is magnitude else by_value
+    for layers, sparsity in groups:
+        scores = [_scores(name, weights[name], criterion, generator) for name in layers]
+        pruned = pruned_count(sum(map(len, scores)), sparsity * share)
+        if held is None:
+            kept = keep_largest(scores, pruned, order)
+        else:
+            still = [held[n].flatten().to(s.device) for n, s in zip(layers, scores, strict=True)]
+            pruned -= sum(len(mask) - int(mask.count_nonzero()) for mask in still)
+            left = [s[mask] for s, mask in zip(scores, still, strict=True)]
+            chosen = keep_largest(left, max(pruned, 0), order)
+            kept = [m.masked_scatter(m, new) for m, new in zip(still, chosen, strict=True)]
+        for name, mask in zip(layers, kept, strict=True):
+            masks[name] = mask.view(weights[name].shape).to(weights[name].device)
+    return masks
+
+
+def magnitude_mask(weight: Tensor, sparsity: float) -> Tensor:
+    """Prune the smallest magnitudes of one layer (Algorithm 1 of the paper, layer-wise).
+
+    weight: any shape, strides and device; float16, bfloat16, float32 or float64.
+    sparsity: fraction of zeros wanted, 0 <= sparsity < 1.
+    Returns the mask (True = kept) with exactly round(N * sparsity) weights pruned. The paper prunes
+    all at or below the k-th magnitude: too many where magnitudes tie, as the zeros of an already
+    sparse layer do. Here, among equal magnitudes, the first in row-major order are pruned, whatever
+    the strides.
+    Raises ValueError for a sparsity out of range and for weights that are not finite.
+    """
+    pruned = pruned_count(weight.numel(), sparsity)
+    return keep_largest([flat_weights(weight)], pruned, by_magnitude)[0].view(weight.shape)
+
+
+def random_mask(weight: Tensor, sparsity: float, generator: torch.Generator) -> Tensor:
+    """Prune round(N * sparsity) weights drawn uniformly: the random control.
+
+    Drawn on the generator's device, so one seed gives one mask wherever the weights are; their
+    values play no part. Raises ValueError for a sparsity out of range.
+    """
+    pruned = pruned_count(weight.numel(), sparsity)
+    mask = keep_largest([random(weight, generator).flatten()], pruned, by_value)[0]
+    return mask.view(weight.shape).to(weight.device)
+
+
+def _scores(
+    name: str, weight: nn.Parameter, criterion: Criterion, generator: torch.Generator | None
+) -> Tensor:
+    try:
+        if criterion is magnitude:  # read from the weights' own bits, with no copy of the layer
+            return flat_weights(weight)
+        scores = criterion(weight, generator)
+        if scores.shape != weight.shape:
+            raise ValueError(
+                f"scores have the weight's shape {tuple(weight.shape)}, not {tuple(scores.shape)}"
+            )
+        return flat_scores(scores)
+    except ValueError as error:
+        kind = NoOrder if isinstance(error, NoOrder) else ValueError
+        raise kind(f"{name}: {error}") from error

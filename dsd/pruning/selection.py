@@ -1,0 +1,112 @@
+"""Exact selection: of scores that are compared together the smallest are pruned, to the count."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+BIT_VIEW = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes per weight -> integer as wide
+ORDERED = {torch.float16, torch.bfloat16, torch.float32, torch.float64, *BIT_VIEW.values()}
+CHUNK = 1 << 20  # scores handled at once: temporaries stay in the cache, however large the layer
+HALF = 1 << 15
+
+Order = Callable[[Tensor], Tensor]  # scores -> integers that compare as they are to be compared
+
+
+class NoOrder(ValueError):
+    """Weights that are not finite, or scores that are not numbers."""
+
+
+def by_magnitude(scores: Tensor) -> Tensor:
+    """Order floats by |score|, which is never computed: without its sign, a float is an integer."""
+    bits = scores.view(BIT_VIEW[scores.itemsize])
+    return bits & torch.iinfo(bits.dtype).max
+
+
+def by_value(scores: Tensor) -> Tensor:
+    """Order numbers from -inf to inf, with -0.0 equal to +0.0."""
+    if not scores.is_floating_point():
+        return scores
+    bits = (scores + 0.0).view(BIT_VIEW[scores.itemsize])  # -0.0 + 0.0 is +0.0
+    return bits ^ ((bits >> (8 * bits.itemsize - 1)) & torch.iinfo(bits.dtype).max)
+
+
+def flat_weights(weight: Tensor) -> Tensor:
+    """Flatten weights to (N,), row-major; ValueError for those whose magnitudes have no order."""
+    weight = weight.detach()
+    if not weight.is_floating_point() or weight.itemsize not in BIT_VIEW:
+        raise ValueError(f"cannot prune {weight.dtype}; use float16, bfloat16, float32 or float64")
+    if weight.numel() and not all(bound.isfinite() for bound in weight.aminmax()):
+        raise NoOrder("some weights are inf or nan, their magnitudes have no order")
+    return weight.contiguous().flatten()
+
+
+def flat_scores(scores: Tensor) -> Tensor:
+    """Flatten scores to (N,), row-major; ValueError for those that have no order."""
+    scores = scores.detach()
+    if scores.dtype not in ORDERED:
+        raise ValueError(f"scores cannot be {scores.dtype}; use a float or int of 16 bits or more")
+    if scores.isnan().any():
+        raise NoOrder("some scores are nan, they have no order")
+    return scores.contiguous().flatten()
+
+
+def keep_largest(scores: Sequence[Tensor], pruned: int, order: Order) -> list[Tensor]:
+    """Mask layers of flat scores: False for the `pruned` smallest of all, True for the others.
+
+    Among equal scores the first are pruned: those of an earlier layer, then the earlier of a layer.
+    """
+    masks = [torch.ones_like(layer, dtype=torch.bool) for layer in scores]
+    if pruned == 0:
+        return masks
+    if len({layer.dtype for layer in scores}) > 1:
+        scores = [layer.double() for layer in scores]
+    threshold, tied, tied_pruned = _select(scores, pruned, order)
+    for chunk, kept in zip(_chunks(scores), _chunks(masks), strict=True):
+        ordered = order(chunk)
+        torch.gt(ordered, threshold, out=kept)
+        if tied_pruned < tied:
+            ties = (ordered == threshold).nonzero().squeeze(1)
+            kept[ties[tied_pruned:]] = True
+            tied, tied_pruned = tied - len(ties), max(tied_pruned - len(ties), 0)
+    return masks
+
+
+def kth_magnitude(weight: Tensor, k: int) -> float:
+    """The k-th smallest |w| (1 <= k <= N), exactly, in linear time; ValueError if not finite."""
+    bits = _select([flat_weights(weight)], k, by_magnitude)[0]
+    return torch.tensor(bits, dtype=BIT_VIEW[weight.itemsize]).view(weight.dtype).item()
+
+
+def _chunks(layers: Sequence[Tensor]) -> Iterator[Tensor]:
+    for layer in layers:
+        yield from layer.split(CHUNK)
+
+
+def _select(scores: Sequence[Tensor], rank: int, order: Order) -> tuple[int, int, int]:
+    """Find the rank-th smallest score (rank >= 1) by radix selection, 16 bits at a time.
+
+    A histogram of the top 16 bits tells which of them the wanted score has; the next 16 bits are
+    then counted among its likes alone. Exact, linear in N, with no full-size temporary.
+    Returns the score as `order` gives it, how many have it, and how many of these are in the rank
+    smallest.
+    """
+    device = scores[0].device
+    found = 0  # the leading bits of the wanted score
+    top = 8 * scores[0].itemsize - 16
+    for shift in range(top, -1, -16):
+        smallest = -HALF if shift == top and order is not by_magnitude else 0
+        histogram = torch.zeros(1 << 16, dtype=torch.int64, device=device)
+        for chunk in _chunks(scores):
+            digits = order(chunk) >> shift
+            if shift < top:
+                digits = digits[digits >> 16 == found] - (found << 16)
+            elif smallest:  # the sign counts
+                digits = digits.int() - smallest
+            histogram += torch.bincount(digits, minlength=1 << 16).to(device)
+        up_to = histogram.cumsum(0)
+        digit = int(torch.searchsorted(up_to, rank))
+        tied = int(histogram[digit])
+        rank -= int(up_to[digit]) - tied
+        found = found << 16 | digit if shift < top else digit + smallest
+    return found, tied, rank
