@@ -54,7 +54,7 @@ def digest(settings: Settings, task: type[BaseModel] | None = None) -> str:
     given["task"] = _task(settings, task, exclude_defaults=True)
     if settings.layers is not None:
         given.pop("exclude", None)
-    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(given).encode()).hexdigest()[:8]
 
 
 def _comparable(one: Settings, other: Settings, task: type[BaseModel] | None) -> dict[str, Any]:
@@ -72,6 +72,8 @@ def _task(settings: Settings, model: type[BaseModel] | None, **options: Any) -> 
 
 def _difference(old: Any, new: Any, key: str) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
+        if key.endswith("sparsity") and [*old] != [*new]:  # the first entry that matches counts
+            return f"{key}: {old!r} then, {new!r} now"
         for name in sorted({*old, *new}):
             fault = _difference(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
             if fault:

@@ -7,6 +7,7 @@ import torch
 
 from dsd.errors import UserError
 from dsd.pruning import statistics
+from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.tree import Place
 from dsd.training.finish import finish, write_record
 from dsd.training.phase import NotFinite, train
@@ -65,16 +66,25 @@ def begin(run: Run, place: Place) -> TrainState:
     if node.mask == "kept":
         return state
     if node.mask != "none":
-        sparsifier.sparsify(
-            criterion=node.mask,
-            generator=torch.Generator().manual_seed(seed_of("mask", run.seed, len(place.path))),
-            gradually=node.phase.gradually(run.task.steps_per_epoch),
-        )
+        prune(run, place, sparsifier)
         state.stages = [_stage(state, "pruned", before)]
     elif sparsifier.active:
         sparsifier.densify()  # pruned weights restart from zero
         state.stages = [_stage(state, "zeros restored", before)]
     return state
+
+
+def prune(run: Run, place: Place, sparsifier: Sparsifier) -> None:
+    """Chooses the phase's masks from the weights as they are, at once or gradually."""
+    node = place.node
+    try:
+        sparsifier.sparsify(
+            criterion=node.mask,
+            generator=torch.Generator().manual_seed(seed_of("mask", run.seed, len(place.path))),
+            gradually=node.phase.gradually(run.task.steps_per_epoch),
+        )
+    except ValueError as error:
+        raise UserError(f"{place.folder}: phases.{node.name}: {error}") from None
 
 
 def _stage(state: TrainState, name: str, before: dict[str, Any]) -> dict[str, Any]:

@@ -260,3 +260,10 @@ def test_bad_scores_name_the_layer(criterion, message):
 
     with pytest.raises(ValueError, match=message):
         choose(named, [Group(("a", "b"), 0.5)], bad_in_b)
+
+
+def test_fewer_than_held_prunes_no_kept_zero():
+    named = {"a": torch.nn.Parameter(torch.zeros(2, 3))}
+    held = {"a": torch.tensor([[True, False, False], [True, False, True]])}
+    masks = choose(named, [Group(("a",), 0.2)], CRITERIA["magnitude"], held=held)
+    assert torch.equal(masks["a"], held["a"])
