@@ -105,7 +105,7 @@ def test_the_miniature_trains_a_step_and_is_scored(name, miniatures, monkeypatch
     metrics, examples = evaluate_split(task, net, Accelerator(cpu=True), task.tests[-1])
     assert examples
     assert math.isfinite(metrics[task.metric])
-    if recipe.hand_on == "best_heldout":
+    if recipe.carry_over == "best_heldout":
         assert task.heldout
 
 
