@@ -140,7 +140,7 @@ class House:
         }
         stem = name or record.stem(recipe, scale, overrides, arm, seed)
         path = self.runs / f"{stem}.json"
-        record.write(path, {**content, **changes}, dict(examples))
+        record.write(path, record.Record.model_validate({**content, **changes}), dict(examples))
         return path
 
 
