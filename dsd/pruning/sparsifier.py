@@ -59,7 +59,7 @@ class Sparsifier:
     Move the model to its device and dtype before `sparsify` or `load_state_dict`.
 
     Raises ValueError for a bad option, for an `exclude` entry that matches nothing (with the
-    nearest name) and when there is nothing to prune; TypeError for an optimizer that is not torch's.
+    nearest name) and when there is nothing to prune; TypeError when the optimizer is not torch's.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 The paper's figure 2 has a layer's weights at five stages of Algorithm 1: dense, pruned,
 sparse-trained, zeros restored, re-dense. The functions for a network come first, then
-those for one layer. All are computed on the CPU, so that the numbers do not depend on the device.
+those for one layer. All compute on the CPU, so the numbers do not depend on the training device.
 """
 
 import math

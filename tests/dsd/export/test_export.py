@@ -274,7 +274,7 @@ def no_baseline(suite: Suite) -> str:
         (lambda suite: "nowhere", "nowhere: holds no checkpoint; train one with dsd run"),
         (lambda suite: "nowhere.json", "nowhere.json: not a run record"),
         (unfinished, "redense: the phase is not finished"),
-        (moved, "elsewhere: its name is of no recipe"),
+        (moved, "elsewhere: named after no recipe"),
         (retrained, "points-mlp.mini.dsd.seed0.json: the folders of this run are not in"),
         (renamed_parameter, "does not fit the network of today"),
         (without_plain, "task.py: has no plain(...)"),
