@@ -83,7 +83,9 @@ def _finished(folder: Path) -> tuple[Path, dict[str, Any], PhaseFile]:
     state = checkpoint.load_named(folder)
     file = folder / "phase.json"
     if not file.exists():
-        raise UserError(f"{folder}: the phase is not finished; run its dsd run again, it resumes")
+        raise UserError(
+            f"{folder}: the phase is not finished; give its dsd run command again, it resumes"
+        )
     return folder, state, read_phase(folder)
 
 

@@ -62,7 +62,7 @@ class Place:
 
     @property
     def finished(self) -> bool:
-        """Returns whether the phase is trained. Raises UserError when it was with other settings."""
+        """Returns whether the phase is trained. Raises UserError if it was with other settings."""
         if not (self.folder / "phase.json").exists():
             return False
         self.check(self.file().settings)
