@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsd.export import inference_cost as proof
+from dsd.export import inference_cost
 from dsd.export.export import export
 from dsd.runs import checkpoint
 from dsd.suite.folder import Suite
@@ -61,8 +61,8 @@ KINDS = {
 def one_round(monkeypatch):
     """Times each network once."""
     for name in ("ROUNDS", "FEWEST"):
-        monkeypatch.setattr(proof, name, 1)
-    monkeypatch.setattr(proof, "LEAST", 0.0)
+        monkeypatch.setattr(inference_cost, name, 1)
+    monkeypatch.setattr(inference_cost, "LEAST", 0.0)
 
 
 def trained(root: Path, recipe: str) -> Path:
@@ -145,7 +145,7 @@ def test_torchvisions_networks_need_nothing_of_the_suite(tmp_path, recipe, neede
 def test_the_cost_is_of_inference_without_googlenets_auxiliary_heads(tmp_path):
     _, compared = export(SUITE, trained(tmp_path, "imagenet-googlenet"), tmp_path, tmp_path / "out")
     net = build("googlenet", num_classes=3, aux_heads=False).eval()
-    assert compared["network"]["flops"] == proof.flops(net, (torch.zeros(1, 3, 64, 64),))
+    assert compared["network"]["flops"] == inference_cost.flops(net, (torch.zeros(1, 3, 64, 64),))
 
 
 def test_starting_weights_bring_their_terms(tmp_path):
