@@ -141,7 +141,7 @@ def test_the_licence_of_a_corpus_that_is_no_miniature_is_what_its_task_says(suit
     assert folder.name == "points-mlp.dense-sparse-redense.seed0"
     card = (folder / "README.md").read_text()
     assert "- Points: anyone's \\<script\\>.\n- Starting weights: none.\n" in card
-    assert "no model for use" not in card
+    assert "not a model for use" not in card
 
 
 def test_text_cannot_become_markup():
@@ -276,7 +276,7 @@ def no_baseline(suite: Suite) -> str:
         (unfinished, "redense: the phase is not finished"),
         (moved, "elsewhere: named after no recipe"),
         (retrained, "points-mlp.mini.dsd.seed0.json: the folders of this run are not in"),
-        (renamed_parameter, "does not fit the network of today"),
+        (renamed_parameter, "does not fit the network of this revision"),
         (without_plain, "task.py: has no plain(...)"),
         (no_baseline, "dense: holds no checkpoint"),
     ],
