@@ -32,7 +32,7 @@ class Download:
 
 
 def fetch(download: Download, root: Path, progress: Progress | None = None) -> Path:
-    """Downloads, checks and unpacks into `root`; returns the folder (or file) that is then there.
+    """Downloads, checks and unpacks a file into `root`; returns the folder (or file) there.
 
     Does nothing if it is there already. An interrupted download leaves `<name>.part`, and the next
     call resumes from its end. Raises UserError when the network fails, and when size or checksum

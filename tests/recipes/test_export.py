@@ -10,6 +10,7 @@ import torch
 from dsd.export import inference_cost
 from dsd.export.export import export
 from dsd.runs import checkpoint
+from dsd.runs.tree import FORMAT
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from models import build
@@ -76,7 +77,13 @@ def trained(root: Path, recipe: str) -> Path:
         folder.mkdir(parents=True)
         phase = {"epochs": 1.0, "lr": 0.1, "sparsity": 0.0}
         path = [*path, {"name": name, "folder": name, "phase": phase, "mask": "none"}]
-        settings = {"task": task, "path": path, "seed": 3, "precision": "fp32", "weights": None}
+        settings = {
+            "task": task,
+            "optimizer": {"name": "sgd"},
+            "path": path,
+            "seed": 3,
+            "corpus": "",
+        }
         torch.manual_seed(len(path))
         net = build(network, **options)
         for value in net.state_dict().values():  # running means and variances too
@@ -84,7 +91,11 @@ def trained(root: Path, recipe: str) -> Path:
                 value.copy_(torch.rand_like(value) / 10)
         state = {"settings": settings, "model": net.state_dict(), "assets": assets}
         checkpoint.save(folder, state)
-        phase = {"settings": settings, "test": {"test": {"figure": 1.0}}, "made": {}}
+        record = {key: {} for key in ("layers", "sign_changes", "returned", "made", "decay")}
+        record |= {key: [] for key in ("log", "stages", "skipped")}
+        record |= {"name": name, "folder": name, "mask": "none", "sparsity": 0.0, "epochs": 1.0}
+        record |= {"steps": 1, "lr": 0.1, "handed_on_epoch": 1.0, "test": {"test": {"error": 1.0}}}
+        phase = {"format": FORMAT, "settings": settings, "parameters": 1, "record": record}
         (folder / "phase.json").write_text(json.dumps(phase))
     return folder
 
