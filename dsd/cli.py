@@ -1,4 +1,4 @@
-"""The `dsd` command. It knows recipes, arms and records; what a corpus is, its task says."""
+"""The `dsd` command: recipes, arms and records. What is special to a corpus comes from its task."""
 
 import os
 import sys
@@ -113,13 +113,13 @@ def run(
     ] = None,
     checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 120.0,
     log: Annotated[
-        str | None, typer.Option(help="tensorboard: write scalars beside the run.")
+        str | None, typer.Option(help="tensorboard: write scalars to the runs folder.")
     ] = None,
 ) -> None:
     """Trains a recipe's arms and writes one record for each arm and seed.
 
     The phases form a tree: the dense phase is trained once for a seed and shared by all arms. A
-    stopped run goes on, to the same bits, when the same command is given again.
+    stopped run resumes, to the same bits, when the same command is given again.
 
     Examples:
 
@@ -191,7 +191,7 @@ def run(
                 if shared:
                     shared.reporter.close()
     except Stopped as stopped:
-        console.print(f"stopped: {stopped}; the same command goes on from here")
+        console.print(f"stopped: {stopped}; the same command resumes from here")
         raise typer.Exit(EXIT_CODE) from None
 
 
@@ -211,9 +211,9 @@ def evaluate(
     precision: Precision = "fp32",
     workers: Workers = 0,
 ) -> None:
-    """Scores weights on the recipe's test set, with the recipe's network and preprocessing.
+    """Evaluates weights on the recipe's test set, with the recipe's network and preprocessing.
 
-    Torchvision's weights want torchvision's preprocessing:
+    Torchvision's weights need torchvision's preprocessing:
 
     `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
@@ -241,14 +241,14 @@ def convert_runs(
 ) -> None:
     """Converts runs of version 0.1.0 for this version; nothing is trained.
 
-    A phase that was stopped in its middle goes on to the same bits. Records are left alone.
+    A phase that was stopped part way resumes to the same bits. Records are left alone.
     """
     from dsd.runs.convert import convert
 
     suite = the_suite()
     folder = runs or suite.root / "runs"
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name the folder that --runs named")
+        raise UserError(f"{folder}: no such folder; give the folder that you gave to --runs")
     for line in convert(suite, folder):
         print(line)
 
@@ -268,26 +268,26 @@ def export_network(
 ) -> None:
     """Writes a trained network for others: weights, settings, a model card.
 
-    Also compares its cost at inference with that of the dense phase; exit code 1 if it differs.
+    Also compares its inference cost with that of the dense phase; exit code 1 if it differs.
 
     Example: `dsd export runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
     """
     from dsd.export.export import export
 
     suite = the_suite()
-    folder, proof = export(suite, run, runs or suite.root / "runs", to)
-    time = proof["time"]
+    folder, cost = export(suite, run, runs or suite.root / "runs", to)
+    time = cost["time"]
     low, high = time["middle_half"]
     print(folder)
-    for difference in proof["differences"]:
+    for difference in cost["differences"]:
         print(f"differs from the baseline: {difference}")
-    if not proof["differences"]:
-        print("cost at inference: names, shapes, parameters and FLOPs are the baseline's")
+    if not cost["differences"]:
+        print("inference cost: names, shapes, parameters and FLOPs are the baseline's")
     print(
         f"time over the baseline's: {time['median_ratio']:.3f} "
         f"(middle half {low:.3f} to {high:.3f}, n {time['rounds']})"
     )
-    if proof["differences"]:
+    if cost["differences"]:
         raise typer.Exit(1)
 
 
@@ -296,7 +296,7 @@ def fetch(
     corpus: Annotated[str, typer.Argument(help="A corpus that may be downloaded.")],
     folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path("."),
 ) -> None:
-    """Downloads a corpus, checks it and unpacks it. Run again, it goes on where it stopped."""
+    """Downloads a corpus, checks it and unpacks it. Run again, it resumes where it stopped."""
     suite = the_suite()
     module = suite.task_module(corpus)
     downloads = getattr(module, "DOWNLOADS", ())
@@ -340,7 +340,7 @@ def _root(
 
 
 def main() -> NoReturn:
-    """Runs the command; faults that the user can mend are one line and exit code 2."""
+    """Runs the command; an error that the user can fix is one line and exit code 2."""
     try:
         suite = find_suite()
         for module in suite.command_modules() if suite else []:

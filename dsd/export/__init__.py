@@ -1,1 +1,1 @@
-"""A finished network for others: weights, model card, cost at inference."""
+"""A finished network for others: weights, model card, inference cost."""

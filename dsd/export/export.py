@@ -1,4 +1,4 @@
-"""`dsd export`: a trained network as others may use it, and the proof that it costs no more."""
+"""`dsd export`: a trained network for others, with a model card and its inference cost."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from dsd.errors import UserError
-from dsd.export import inference_cost as proof
+from dsd.export.inference_cost import compare
 from dsd.export.model_card import card
 from dsd.runs import checkpoint
 from dsd.runs.files import write_atomically
@@ -20,15 +20,16 @@ from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from dsd.suite.task import Plain
 
-FILES = ("model.safetensors", "config.json", "proof.json", "README.md")
+FILES = ("model.safetensors", "config.json", "inference_cost.json", "README.md")
 
 
 def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, dict[str, Any]]:
-    """Writes a trained phase's network to a folder; returns the folder and the proof.
+    """Writes a trained phase's network to a folder; returns the folder and its inference cost.
 
     run: a phase's folder or a record, whose folders are in `runs`. to: by default
-    exports/<label>.<arm>.seed<N>. Raises UserError when there is no finished phase, its network
-    cannot be built, or the folder holds other files.
+    exports/<label>.<arm>.seed<N>. The inference cost is compared with that of the dense phase, see
+    inference_cost.compare. Raises UserError when there is no finished phase, its network cannot be
+    built, or the folder holds other files.
     """
     trained = find(suite, run, runs)
     folder = to or suite.root / "exports" / trained.name
@@ -39,7 +40,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     baseline = network(
         module, trained.dense_folder, checkpoint.load_named(trained.dense_folder)
     ).network
-    compared = proof.compare(plain.network, baseline, plain.example)
+    cost = compare(plain.network, baseline, plain.example)
     weights = _safetensors(trained.state["model"])
     sha256 = hashlib.sha256(weights).hexdigest()
     title, notes = _title_and_notes(suite, trained)
@@ -51,14 +52,14 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
         corpus=corpus,
         terms=getattr(module, "TERMS", f"{corpus}: licence unknown."),
         notes=notes,
-        proof=compared,
+        cost=cost,
         sha256=sha256,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    contents = (weights, _json(config), _json(compared), readme.encode())
+    contents = (weights, _json(config), _json(cost), readme.encode())
     for name, data in zip(FILES, contents, strict=True):
         write_atomically(folder / name, data)
-    return folder, compared
+    return folder, cost
 
 
 def network(module: ModuleType, folder: Path, state: dict[str, Any]) -> Plain:
@@ -75,8 +76,8 @@ def network(module: ModuleType, folder: Path, state: dict[str, Any]) -> Plain:
     except (KeyError, RuntimeError) as error:
         why = str(error).splitlines()[-1].strip()
         raise UserError(
-            f"{folder}: its checkpoint does not fit the network of today ({why}); check out the "
-            "revision that is in its phase.json"
+            f"{folder}: its checkpoint does not fit the network of this revision ({why}); check "
+            "out the revision that is in its phase.json"
         ) from None
     plain.network.eval()
     return plain
@@ -100,7 +101,7 @@ def _safetensors(state: dict[str, torch.Tensor]) -> bytes:
 
 
 def _title_and_notes(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
-    """Returns the title, and what must be said beside the figures."""
+    """Returns the title, and the notes that belong to the results."""
     if trained.record:
         corpus_notes = trained.record.corpus.get("notes", [])
         return trained.record.title, [*corpus_notes, *trained.record.notes]
@@ -109,7 +110,7 @@ def _title_and_notes(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
 
 
 def _config(trained: Trained, plain: Plain, title: str, corpus: str, sha256: str) -> dict[str, Any]:
-    """Returns what the network needs beside its weights, and which run it is of."""
+    """Returns what the network needs besides its weights, and which run it comes from."""
     return {
         "title": title,
         "recipe": trained.recipe,

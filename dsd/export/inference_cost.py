@@ -1,4 +1,4 @@
-"""Whether a network costs at inference what its baseline costs: sizes, operations, time."""
+"""Inference cost of a network and of its baseline: sizes, FLOPs, time."""
 
 import time
 from typing import Any
@@ -17,9 +17,9 @@ aten = torch.ops.aten
 
 
 def compare(network: nn.Module, baseline: nn.Module, example: tuple[Any, ...]) -> dict[str, Any]:
-    """Returns both networks' costs, `differences` in words, and how long one takes of the other.
+    """Returns both networks' costs, their differences in words, and the ratio of their times.
 
-    example: arguments of a forward pass. Both networks are on the CPU, in eval mode.
+    example: arguments of a forward pass, one example. Both networks are on the CPU, in eval mode.
     """
     ours, theirs = cost(network, example), cost(baseline, example)
     return {
@@ -36,7 +36,7 @@ def compare(network: nn.Module, baseline: nn.Module, example: tuple[Any, ...]) -
 
 
 def cost(network: nn.Module, example: tuple[Any, ...]) -> dict[str, int]:
-    """Returns counts: tensors of the state dict, parameters, those exactly zero, FLOPs."""
+    """Returns counts: tensors in the state dict, parameters, parameters exactly zero, FLOPs."""
     parameters = list(network.parameters())
     return {
         "tensors": len(network.state_dict()),
@@ -58,10 +58,10 @@ def differences(network: nn.Module, baseline: nn.Module) -> list[str]:
 
 
 def flops(network: nn.Module, example: tuple[Any, ...]) -> int:
-    """Returns the operations of products and convolutions in a forward pass, as torch counts them.
+    """Returns the FLOPs of products and convolutions in a forward pass, as torch counts them.
 
-    Multiplying and adding are two; all else is left out. torch itself also leaves out products in
-    place, of which recurrent loops are made.
+    A multiplication and an addition count as two; all else is left out. torch itself also leaves
+    out in-place products, which recurrent loops consist of; here they count.
     """
     in_place = {aten.addmm_: _product, aten.baddbmm_: _product}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
@@ -70,10 +70,10 @@ def flops(network: nn.Module, example: tuple[Any, ...]) -> int:
 
 
 def ratios(network: nn.Module, baseline: nn.Module, example: tuple[Any, ...]) -> dict[str, Any]:
-    """Times both networks in every round, in an order that turns.
+    """Times both networks in every round, in alternating order.
 
     Returns the median and the middle half of the rounds' ratios (network / baseline), and how they
-    were measured. The clock is the process's CPU time, which other programs disturb less.
+    were measured. The clock is the process's CPU time (s), which other programs disturb less.
     """
     nets = {"network": network, "baseline": baseline}
     for net in nets.values():
@@ -111,5 +111,5 @@ def _run(network: nn.Module, example: tuple[Any, ...]) -> None:
 
 
 def _product(added: Any, left: Any, right: Any, **_: Any) -> int:
-    """Returns the operations of left @ right from shapes (..., M, K) and (..., K, N)."""
+    """Returns the FLOPs of left @ right from shapes (..., M, K) and (..., K, N)."""
     return 2 * int(np.prod(left)) * int(right[-1])

@@ -11,9 +11,7 @@ from dsd.runs.tree import address
 from dsd.suite.task import Plain
 
 PAPER = "[DSD: Dense-Sparse-Dense Training](https://arxiv.org/abs/1607.04381)"
-MINIATURE = (
-    "> **Trained on a miniature that a program made up, to try the suite out: no model for use.**"
-)
+MINIATURE = "> **Trained on generated miniature data, to try the suite out: not a model for use.**"
 
 
 def card(
@@ -24,13 +22,13 @@ def card(
     corpus: str,
     terms: str,
     notes: Iterable[str],
-    proof: dict[str, Any],
+    cost: dict[str, Any],
     sha256: str,
 ) -> str:
-    """Returns the text of README.md.
+    """Returns the text of README.md, the model card.
 
     title, notes: of the record, or of the recipe where there is none. terms: the corpus's licence.
-    proof: what `dsd.export.inference_cost.compare` returns. sha256: of model.safetensors.
+    cost: what `dsd.export.inference_cost.compare` returns. sha256: of model.safetensors.
     """
     mini = trained.scale == "mini" or any(note.startswith("miniature") for note in notes)
     parts = [
@@ -42,10 +40,10 @@ def card(
         "phases below.",
         "## Phases",
         _phases(trained),
-        "## Figures on the test sets",
-        _figures(trained),
-        "## Cost at inference",
-        _cost(proof, itself=len(trained.path) == 1),
+        "## Results on the test sets",
+        _results(trained),
+        "## Inference cost",
+        _inference_cost(cost, itself=len(trained.path) == 1),
         "## How to load it",
         snippet(plain),
         plain.use,
@@ -55,8 +53,8 @@ def card(
         "To check and compare what dense-sparse-dense training does. It was tested on nothing but "
         "the sets above, and not for bias, safety or other data.",
         _bullets(notes),
-        "## How it was made",
-        _made(trained, sha256),
+        "## Provenance",
+        _provenance(trained, sha256),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -76,7 +74,7 @@ def snippet(plain: Plain) -> str:
 
 
 def text(words: str) -> str:
-    """Returns words from data on one line; what Markdown or HTML would read into them, escaped."""
+    """Returns text from data on one line, with what is special to Markdown or HTML escaped."""
     return re.sub(r"([\\`*_\[\]<>&#|~$!])", r"\\\1", " ".join(words.split()))
 
 
@@ -85,9 +83,9 @@ def _front_matter(trained: Trained, plain: Plain, corpus: str) -> str:
         {
             "task": {"type": plain.front_matter["pipeline_tag"]},
             "dataset": {"name": f"{corpus}, {split}", "type": corpus},
-            "metrics": [{"type": name, "value": round(v, 4)} for name, v in figures.items()],
+            "metrics": [{"type": name, "value": round(v, 4)} for name, v in metrics.items()],
         }
-        for split, figures in trained.phase.test.items()
+        for split, metrics in trained.phase.test.items()
     ]
     head = {
         "license": "apache-2.0",
@@ -114,23 +112,23 @@ def _phases(trained: Trained) -> str:
     return _table(("phase", "epochs", "learning rate", "sparsity (fraction of zeros)"), rows)
 
 
-def _figures(trained: Trained) -> str:
+def _results(trained: Trained) -> str:
     rows = [
         (text(split), text(name), f"{value:.2f}")
-        for split, figures in trained.phase.test.items()
-        for name, value in figures.items()
+        for split, metrics in trained.phase.test.items()
+        for name, value in metrics.items()
     ]
     source = "From the run's folder; no record of it was found."
     if trained.record_file:
         source = f"From the record {text(trained.record_file.name)}."
     return (
-        _table(("test set", "figure", "value"), rows)
+        _table(("test set", "metric", "value"), rows)
         + f"\n\n{source} One run of one seed does not tell whether DSD helps: compare the arms "
         "over several seeds, as the suite's tables do."
     )
 
 
-def _cost(proof: dict[str, Any], itself: bool) -> str:
+def _inference_cost(cost: dict[str, Any], itself: bool) -> str:
     names = {
         "parameters": "parameters",
         "tensors": "tensors in the state dict",
@@ -138,10 +136,10 @@ def _cost(proof: dict[str, Any], itself: bool) -> str:
         "zeros": "parameters that are exactly zero",
     }
     rows = [
-        (words, f"{proof['network'][name]:,}", f"{proof['baseline'][name]:,}")
+        (words, f"{cost['network'][name]:,}", f"{cost['baseline'][name]:,}")
         for name, words in names.items()
     ]
-    found, time = proof["differences"], proof["time"]
+    found, time = cost["differences"], cost["time"]
     low, high = time["middle_half"]
     verdict = "Names and shapes of all tensors, parameters and FLOPs are the baseline's."
     if found:
@@ -158,7 +156,7 @@ def _cost(proof: dict[str, Any], itself: bool) -> str:
 
 
 def _licences(plain: Plain, terms: str, mini: bool) -> str:
-    data = "Data: a miniature that the suite makes; no file of the corpus." if mini else terms
+    data = "Data: a miniature that the suite generates; no file of the corpus." if mini else terms
     return _bullets(
         [
             "The suite's code, and whatever rights in these weights are its authors': Apache-2.0.",
@@ -171,20 +169,22 @@ def _licences(plain: Plain, terms: str, mini: bool) -> str:
     )
 
 
-def _made(trained: Trained, sha256: str) -> str:
-    made = trained.phase.made
-    versions = ", ".join(f"{name} {found}" for name, found in made.get("versions", {}).items())
+def _provenance(trained: Trained, sha256: str) -> str:
+    provenance = trained.phase.made
+    versions = ", ".join(
+        f"{name} {found}" for name, found in provenance.get("versions", {}).items()
+    )
     facts = {
         "recipe": f"{trained.recipe}, scale {trained.scale}",
         "changed settings": ", ".join(trained.record.overrides) if trained.record else "",
-        "revision": made.get("revision", "unknown"),
-        "device": made.get("device", "unknown"),
+        "revision": provenance.get("revision", "unknown"),
+        "device": provenance.get("device", "unknown"),
         "precision": trained.settings.precision,
         "versions": versions or "unknown",
-        "date": made.get("date", "unknown"),
+        "date": provenance.get("date", "unknown"),
         "SHA-256 of model.safetensors": sha256,
     }
-    return _table(("", ""), [(name, text(said)) for name, said in facts.items() if said])
+    return _table(("", ""), [(name, text(fact)) for name, fact in facts.items() if fact])
 
 
 def _bullets(lines: Iterable[str]) -> str:

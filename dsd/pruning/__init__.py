@@ -1,7 +1,7 @@
-"""The library, torch alone. Four choices, each in a file that knows nothing of the others:
+"""The pruning library; it needs torch alone. Four independent choices, a file each:
 
-criteria.py      which weights go: "magnitude", "random", or any function
-distribution.py  how many, and compared with which: layer or global, one sparsity or one by layer
+criteria.py      which weights are pruned: "magnitude", "random", or any function
+distribution.py  how many: one sparsity or one by layer, compared by layer or globally
 schedule.py      when: at once, or gradually
-targets.py       of which parameters
+targets.py       which parameters can be pruned
 """

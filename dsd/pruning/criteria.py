@@ -1,6 +1,6 @@
-"""Which weights matter: a criterion gives each weight of a layer a score, and the larger stay.
+"""Criteria: which weights are pruned. Each gives a layer's weights a score; the smallest go.
 
-A new one is a function below and its entry in CRITERIA, or a function of one's own:
+To add one, write a function below and its line in CRITERIA. Or give Sparsifier your own function:
 
     def taylor(weight, generator):
         return (weight * weight.grad).abs()
@@ -14,20 +14,20 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
-# (weight, generator) -> scores of the weight's shape; `weight.grad` is at hand.
+# (weight, generator) -> scores of the weight's shape; it may also use weight.grad.
 Criterion = Callable[[nn.Parameter, torch.Generator | None], Tensor]
 
 
 def magnitude(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """|w|, Algorithm 1 of the paper."""
+    """Returns |w|, the criterion of Algorithm 1 (Han et al., ICLR 2017)."""
     return weight.detach().abs()
 
 
 def random(weight: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Drawn uniformly, the random control; ValueError without a generator.
+    """Returns scores drawn uniformly, whatever the weights' values: the random control.
 
-    Drawn on the generator's device, so one seed gives one mask wherever the weights are; their
-    values play no part.
+    They are drawn on the generator's device, so one seed gives one mask wherever the weights are.
+    Raises ValueError without a generator.
     """
     if generator is None:
         raise ValueError("random scores are drawn from a generator, but none is given")
@@ -39,7 +39,10 @@ CRITERIA: dict[str, Criterion] = {"magnitude": magnitude, "random": random}
 
 
 def criterion_of(criterion: str | Criterion) -> Criterion:
-    """The function of that name, or the function itself; ValueError naming the nearest name."""
+    """Returns the function of a name in CRITERIA; a function is returned as it is.
+
+    Raises ValueError for an unknown name, with the nearest known one.
+    """
     if callable(criterion):
         return criterion
     if criterion not in CRITERIA:
@@ -49,7 +52,7 @@ def criterion_of(criterion: str | Criterion) -> Criterion:
 
 
 def name_of(criterion: Criterion) -> str:
-    """Its name in CRITERIA, or that of the function."""
+    """Returns a criterion's name in CRITERIA, or the function's own name."""
     for name, known in CRITERIA.items():
         if known is criterion:
             return name

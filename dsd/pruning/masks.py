@@ -30,13 +30,12 @@ def choose(
     share: float = 1.0,
     held: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Prune each group of layers to its sparsity: the smallest scores of the group go.
+    """Returns masks by name that prune each group of layers to its sparsity, smallest scores first.
 
-    generator: what the criterion draws from, layer after layer.
-    share: of the sparsity; less than 1 on the way to it.
-    held: masks whose pruned weights stay pruned, and count.
-    Returns the masks by name. Raises ValueError, naming the layer, for weights or scores that have
-    no order and for scores of another shape.
+    generator: what the criterion draws from, layer after layer. share: the part of each sparsity to
+    prune now, below 1 in the middle of a gradual schedule. held: masks whose pruned weights stay
+    pruned and count towards the sparsity. Raises ValueError, naming the layer, for weights or
+    scores that cannot be ordered and for scores of another shape.
     """
     masks: dict[str, Tensor] = {}
     order = by_magnitude if criterion is magnitude else by_value
@@ -57,25 +56,24 @@ def choose(
 
 
 def magnitude_mask(weight: Tensor, sparsity: float) -> Tensor:
-    """Prune the smallest magnitudes of one layer (Algorithm 1 of the paper, layer-wise).
+    """Returns the mask that prunes the smallest magnitudes of one layer (the paper's Algorithm 1).
 
-    weight: any shape, strides and device; float16, bfloat16, float32 or float64.
-    sparsity: fraction of zeros wanted, 0 <= sparsity < 1.
-    Returns the mask (True = kept) with exactly round(N * sparsity) weights pruned. The paper prunes
-    all at or below the k-th magnitude: too many where magnitudes tie, as the zeros of an already
-    sparse layer do. Here, among equal magnitudes, the first in row-major order are pruned, whatever
-    the strides.
-    Raises ValueError for a sparsity out of range and for weights that are not finite.
+    weight: any shape, strides and device; float16, bfloat16, float32 or float64. sparsity: fraction
+    of zeros, 0 <= sparsity < 1. The mask (True = kept) prunes exactly round(N * sparsity) weights.
+    The paper prunes all at or below the k-th magnitude: too many where magnitudes tie, as the zeros
+    of an already sparse layer do. Here, among equal magnitudes, the first in row-major order are
+    pruned, whatever the strides. Raises ValueError for a sparsity out of range and for weights that
+    are not finite.
     """
     pruned = pruned_count(weight.numel(), sparsity)
     return keep_largest([flat_weights(weight)], pruned, by_magnitude)[0].view(weight.shape)
 
 
 def random_mask(weight: Tensor, sparsity: float, generator: torch.Generator) -> Tensor:
-    """Prune round(N * sparsity) weights drawn uniformly: the random control.
+    """Returns a mask that prunes round(N * sparsity) weights drawn uniformly: the random control.
 
-    Drawn on the generator's device, so one seed gives one mask wherever the weights are; their
-    values play no part. Raises ValueError for a sparsity out of range.
+    They are drawn on the generator's device, so one seed gives one mask wherever the weights are,
+    whatever their values. Raises ValueError for a sparsity out of range.
     """
     pruned = pruned_count(weight.numel(), sparsity)
     mask = keep_largest([random(weight, generator).flatten()], pruned, by_value)[0]
@@ -86,7 +84,7 @@ def _scores(
     name: str, weight: nn.Parameter, criterion: Criterion, generator: torch.Generator | None
 ) -> Tensor:
     try:
-        if criterion is magnitude:  # read from the weights' own bits, with no copy of the layer
+        if criterion is magnitude:  # compares the weights' bits, without a copy of the layer
             return flat_weights(weight)
         scores = criterion(weight, generator)
         if scores.shape != weight.shape:

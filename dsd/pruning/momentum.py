@@ -1,4 +1,4 @@
-"""What becomes of the optimizer's state where weights are pruned and where they return."""
+"""What happens to the optimizer's state at prune and at re-dense."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,14 +8,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 Momentum = Literal["pruned", "reset", "keep"]
-MOMENTA = ("momentum_buffer", "exp_avg")  # the state that moves a weight by itself
+MOMENTA = ("momentum_buffer", "exp_avg")  # state that moves a weight without a gradient
 
 
 @torch.no_grad()
-def settle(
+def reset_momentum(
     optimizer: Optimizer, momentum: Momentum, masked: Iterable[tuple[Tensor, Tensor]]
 ) -> None:
-    """Settle the state of (parameter, its mask, zero where pruned); Sparsifier has the choices."""
+    """Resets the optimizer's state as `momentum` says, see Sparsifier.
+
+    masked: pairs of a parameter and its mask, of the same shape, zero where pruned.
+    """
     if momentum == "reset":
         optimizer.state.clear()
     elif momentum == "pruned":

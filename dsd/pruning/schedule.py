@@ -1,4 +1,4 @@
-"""When weights go: at once, or gradually over the steps of the optimizer (Zhu and Gupta, 2017)."""
+"""When weights are pruned: at once, or gradually over optimizer steps (Zhu and Gupta, 2017)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dsd.pruning.masks import choose
 
 @dataclass(frozen=True)
 class Gradual:
-    """Reach sparsity s over `steps` optimizer steps: s (1 - (1 - t / steps)^3) after t of them.
+    """Reaches sparsity s over `steps` optimizer steps: s (1 - (1 - t / steps)^3) after t of them.
 
     Masks are chosen again every `every` steps, and after the last. Raises ValueError for fewer than
     one step.
@@ -28,16 +28,16 @@ class Gradual:
             raise ValueError(f"a gradual schedule has steps and every of at least 1, not {self}")
 
     def share(self, step: int) -> float:
-        """The fraction of the final sparsity after so many steps; exactly 1 after the last."""
+        """Returns the fraction of the final sparsity after `step` steps, exactly 1 at the end."""
         return float(1 - (1 - step / self.steps) ** 3)
 
 
 @dataclass
 class Growth:
-    """A gradual schedule under way. Masks only grow: what is pruned stays pruned.
+    """A gradual schedule in progress. Masks only grow: what is pruned stays pruned.
 
-    Scores are made anew each time, but draw the same numbers each time. So random masks are nested,
-    and the last is the one that pruning at once would have drawn.
+    Scores are computed again each time, but draw the same numbers each time. So random masks are
+    nested, and the last is the one that pruning at once would have drawn.
     """
 
     schedule: Gradual
@@ -55,7 +55,7 @@ class Growth:
         criterion: Criterion,
         generator: torch.Generator | None,
     ) -> "Growth":
-        """Start before the first step, and let the generator's next user draw other numbers."""
+        """Returns the schedule before its first step; advances the generator for its next user."""
         if generator is None:
             return cls(schedule, groups, criterion, None, "")
         state, device = generator.get_state(), generator.device
@@ -63,7 +63,7 @@ class Growth:
         return cls(schedule, groups, criterion, state, str(device))
 
     def check_room(self, held: Mapping[str, Tensor]) -> None:
-        """Raises ValueError if masks prune more already than the sparsity to be reached."""
+        """Raises ValueError when masks already prune more than the sparsity to be reached."""
         for layers, sparsity in self.groups if held else ():
             pruned = sum(int((~held[name]).sum()) for name in layers)
             if pruned > pruned_count(sum(held[name].numel() for name in layers), sparsity):
@@ -74,18 +74,18 @@ class Growth:
 
     @property
     def over(self) -> bool:
-        """Whether the last step is done."""
+        """Returns whether the last step is done."""
         return self.step == self.schedule.steps
 
     def due(self) -> bool:
-        """Count a step; returns whether masks are chosen again after it."""
+        """Counts a step and returns whether masks are chosen again after it."""
         self.step += 1
         return self.over or self.step % self.schedule.every == 0
 
     def grown(
         self, weights: Mapping[str, nn.Parameter], held: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Returns the masks to hold from now on."""
+        """Returns the masks after this step, by name (True = kept)."""
         generator = None
         if self.draws_from is not None:
             generator = torch.Generator(self.device)
@@ -94,7 +94,7 @@ class Growth:
         return choose(weights, self.groups, self.criterion, generator, share=share, held=held)
 
     def state_dict(self) -> dict[str, Any]:
-        """Numbers, names and a tensor, which `torch.load(weights_only=True)` reads."""
+        """Returns numbers, names and a tensor that `torch.load(weights_only=True)` reads."""
         return {
             "steps": self.schedule.steps,
             "every": self.schedule.every,
@@ -107,15 +107,16 @@ class Growth:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], own: Criterion) -> "Growth":
-        """Take up a saved schedule; `own` is the criterion if the name is of none in CRITERIA.
+        """Returns a saved schedule, to go on from where it was.
 
-        Raises ValueError when `own` has another name.
+        own: the criterion to use where the saved name is not in CRITERIA. Raises ValueError when
+        `own` has another name.
         """
         name, draws_from = state["criterion"], state["draws_from"]
         criterion = CRITERIA.get(name, own)
         if name_of(criterion) != name:
             raise ValueError(
-                f"the saved schedule goes on by the criterion {name!r}, which is not in CRITERIA: "
+                f"the saved schedule uses the criterion {name!r}, which is not in CRITERIA: "
                 "give that function to Sparsifier"
             )
         return cls(

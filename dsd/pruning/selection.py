@@ -1,4 +1,4 @@
-"""Exact selection: of scores that are compared together the smallest are pruned, to the count."""
+"""Exact selection: the k smallest of the scores that are compared together are pruned."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,24 +7,24 @@ from torch import Tensor
 
 BIT_VIEW = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes per weight -> integer as wide
 ORDERED = {torch.float16, torch.bfloat16, torch.float32, torch.float64, *BIT_VIEW.values()}
-CHUNK = 1 << 20  # scores handled at once: temporaries stay in the cache, however large the layer
+CHUNK = 1 << 20  # scores processed at once: temporaries stay in the cache, however large the layer
 HALF = 1 << 15
 
-Order = Callable[[Tensor], Tensor]  # scores -> integers that compare as they are to be compared
+Order = Callable[[Tensor], Tensor]  # scores -> integers in the order to select by
 
 
 class NoOrder(ValueError):
-    """Weights that are not finite, or scores that are not numbers."""
+    """Weights that are not finite, or scores that are NaN: they cannot be ordered."""
 
 
 def by_magnitude(scores: Tensor) -> Tensor:
-    """Order floats by |score|, which is never computed: without its sign, a float is an integer."""
+    """Returns integers in the order of |score|: the bits of a float without its sign."""
     bits = scores.view(BIT_VIEW[scores.itemsize])
     return bits & torch.iinfo(bits.dtype).max
 
 
 def by_value(scores: Tensor) -> Tensor:
-    """Order numbers from -inf to inf, with -0.0 equal to +0.0."""
+    """Returns integers in the order of the scores from -inf to inf, with -0.0 equal to +0.0."""
     if not scores.is_floating_point():
         return scores
     bits = (scores + 0.0).view(BIT_VIEW[scores.itemsize])  # -0.0 + 0.0 is +0.0
@@ -32,7 +32,10 @@ def by_value(scores: Tensor) -> Tensor:
 
 
 def flat_weights(weight: Tensor) -> Tensor:
-    """Flatten weights to (N,), row-major; ValueError for those whose magnitudes have no order."""
+    """Returns weights flattened to (N,), row-major.
+
+    Raises ValueError for another dtype than a float of 16 bits or more, NoOrder for inf and nan.
+    """
     weight = weight.detach()
     if not weight.is_floating_point() or weight.itemsize not in BIT_VIEW:
         raise ValueError(f"cannot prune {weight.dtype}; use float16, bfloat16, float32 or float64")
@@ -42,7 +45,10 @@ def flat_weights(weight: Tensor) -> Tensor:
 
 
 def flat_scores(scores: Tensor) -> Tensor:
-    """Flatten scores to (N,), row-major; ValueError for those that have no order."""
+    """Returns scores flattened to (N,), row-major.
+
+    Raises ValueError for another dtype than those in ORDERED, NoOrder for nan.
+    """
     scores = scores.detach()
     if scores.dtype not in ORDERED:
         raise ValueError(f"scores cannot be {scores.dtype}; use a float or int of 16 bits or more")
@@ -52,9 +58,10 @@ def flat_scores(scores: Tensor) -> Tensor:
 
 
 def keep_largest(scores: Sequence[Tensor], pruned: int, order: Order) -> list[Tensor]:
-    """Mask layers of flat scores: False for the `pruned` smallest of all, True for the others.
+    """Returns a mask for each layer: False for the `pruned` smallest of all scores, else True.
 
-    Among equal scores the first are pruned: those of an earlier layer, then the earlier of a layer.
+    scores: of each layer, flat. Among equal scores the first are pruned: those of earlier layers,
+    within a layer the earlier ones.
     """
     masks = [torch.ones_like(layer, dtype=torch.bool) for layer in scores]
     if pruned == 0:
@@ -73,7 +80,10 @@ def keep_largest(scores: Sequence[Tensor], pruned: int, order: Order) -> list[Te
 
 
 def kth_magnitude(weight: Tensor, k: int) -> float:
-    """The k-th smallest |w| (1 <= k <= N), exactly, in linear time; ValueError if not finite."""
+    """Returns the k-th smallest |w| (1 <= k <= N), exactly, in linear time.
+
+    Raises ValueError for weights that are not finite.
+    """
     bits = _select([flat_weights(weight)], k, by_magnitude)[0]
     return torch.tensor(bits, dtype=BIT_VIEW[weight.itemsize]).view(weight.dtype).item()
 
@@ -84,12 +94,12 @@ def _chunks(layers: Sequence[Tensor]) -> Iterator[Tensor]:
 
 
 def _select(scores: Sequence[Tensor], rank: int, order: Order) -> tuple[int, int, int]:
-    """Find the rank-th smallest score (rank >= 1) by radix selection, 16 bits at a time.
+    """Returns the rank-th smallest score (rank >= 1), as `order` gives it.
 
-    A histogram of the top 16 bits tells which of them the wanted score has; the next 16 bits are
-    then counted among its likes alone. Exact, linear in N, with no full-size temporary.
-    Returns the score as `order` gives it, how many have it, and how many of these are in the rank
-    smallest.
+    Also returns how many scores equal it, and how many of these are among the rank smallest. It is
+    radix selection, 16 bits at a time: a histogram of the top 16 bits gives those of the wanted
+    score; the next 16 bits are then counted among the scores that share them. Exact, linear in N,
+    with no full-size temporary.
     """
     device = scores[0].device
     found = 0  # the leading bits of the wanted score

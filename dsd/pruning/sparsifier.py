@@ -11,25 +11,25 @@ from torch.utils.hooks import RemovableHandle
 from dsd.pruning.criteria import Criterion, criterion_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.masks import choose
-from dsd.pruning.momentum import Momentum, settle
+from dsd.pruning.momentum import Momentum, reset_momentum
 from dsd.pruning.schedule import Gradual, Growth
 from dsd.pruning.selection import BIT_VIEW
 from dsd.pruning.targets import prunable
 
 
 class Sparsifier:
-    """Prune a model's weights, hold them at zero while it trains, set them free again.
+    """Prunes a model's weights, holds them at zero while it trains, and lets them train again.
 
         s = Sparsifier(model, optimizer, sparsity=0.3, exclude=["conv1"])
         s.sparsify()  # prune; from now on every optimizer.step() leaves pruned weights at +0.0
         s.densify()  # drop the masks: pruned weights train again, from zero
 
-    Any number of rounds. The model is not touched: no renamed parameter, no buffer, no attribute.
-    The masks live here, and a hook that the optimizer runs after each step applies them in place.
-    While held they cost as much memory as the weights they mask; outside the sparse phase, nothing.
+    Any number of rounds. The model is not changed: no renamed parameter, no buffer, no attribute.
+    The masks are kept here, and a hook that the optimizer runs after each step applies them in
+    place. They cost as much memory as the weights they mask; outside the sparse phase, nothing.
 
-    model: any module; wrappers (DistributedDataParallel, torch.compile) are looked through.
-    optimizer: the torch optimizer that steps, or accelerate's wrapper of it.
+    model: any module, also wrapped (DistributedDataParallel, torch.compile).
+    optimizer: the torch optimizer that trains it, or accelerate's wrapper of it.
     sparsity: fraction of zeros in each pruned layer, 0 <= sparsity < 1: exactly round(N * sparsity)
         of its N weights. Or one for each layer, {"conv1": 0.2, "layer1.*": 0.5}, by names of
         modules or parameters, exact or globs as in `exclude`: the first that matches a layer
@@ -37,28 +37,29 @@ class Sparsifier:
     exclude: modules (with everything below) or parameters to leave dense, by exact name (`conv1` is
         not `layer1.0.conv1`) or glob (`*.conv1`). What remains is pruned: every parameter that the
         optimizer trains, of two or more dimensions, outside normalisation layers, and no bias.
-    momentum: what becomes of the optimizer's state where weights are pruned and where they return.
+    momentum: what happens to the optimizer's state at prune and at re-dense.
         "pruned" (default): the momentum of pruned weights (`momentum_buffer` of SGD and RMSprop,
-            `exp_avg` of Adam) is set to zero, all else carries on. So a reborn weight starts at
-            zero and at rest, instead of being thrown by what gathered while it could not move.
-            Running scales stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move nothing and were
-            measured on the weight's own gradients. Without them its first step would be 3 times the
-            learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha 0.999).
+            `exp_avg` of Adam) is set to zero, all else is kept. So a pruned weight restarts at
+            zero and at rest, not moved by momentum that built up while it was masked. Running
+            averages stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move no weight by
+            themselves and come from the weight's own gradients. Without them its first step would
+            be 3 times the learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha
+            0.999).
         "reset": all state of all parameters is dropped, as if each phase had a new solver.
-        "keep": nothing is touched.
-    criterion: which weights go, those with the smallest scores: "magnitude" (default, the paper),
-        "random", or a function (weight, generator) -> scores of the weight's shape.
+        "keep": the state stays as it is.
+    criterion: which weights are pruned, those with the smallest scores: "magnitude" (default, the
+        paper), "random", or a function (weight, generator) -> scores of the weight's shape.
     scope: "layer" (default, the paper) prunes each layer by itself; "global" compares the scores of
         all layers and prunes exactly round(N * sparsity) of their N weights together.
 
     The hook belongs to one optimizer object. `optimizer.load_state_dict` keeps it, but torch drops
     it from a deep-copied or unpickled optimizer: copy all three together,
     `copy.deepcopy((model, optimizer, s))`, and the copies are attached to each other. If another
-    optimizer steps, the pruned weights move: `sparsify`, `densify` and `state_dict` check for that.
+    optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that.
     Move the model to its device and dtype before `sparsify` or `load_state_dict`.
 
-    Raises ValueError for a bad option, an `exclude` entry that matches nothing (naming the nearest
-    name) and when nothing is left to prune; TypeError for an optimizer that is not torch's.
+    Raises ValueError for a bad option, for an `exclude` entry that matches nothing (with the
+    nearest name) and when there is nothing to prune; TypeError when the optimizer is not torch's.
     """
 
     def __init__(
@@ -79,33 +80,33 @@ class Sparsifier:
         self._momentum: Momentum = momentum
         self._optimizer = _stepping_optimizer(optimizer)
         self._weights = prunable(model, self._optimizer, exclude)
-        groups(self._weights, sparsity, scope)  # raises if they are none
+        groups(self._weights, sparsity, scope)  # raises if it cannot be distributed
         self._bits: dict[str, Tensor] = {}  # the masks, as integers: all bits set = kept, or none
-        self._growth: Growth | None = None  # while masks grow
+        self._growth: Growth | None = None  # the gradual schedule in progress
         self._hook: RemovableHandle | None = None
 
     @property
     def layers(self) -> list[str]:
-        """Names of the prunable parameters, as in the unwrapped model's state_dict."""
+        """Returns the names of the prunable parameters, as in the unwrapped model's state_dict."""
         return list(self._weights)
 
     @property
     def active(self) -> bool:
-        """Whether masks are held."""
+        """Returns whether masks are held."""
         return bool(self._bits)
 
     @property
     def growing(self) -> bool:
-        """Whether a gradual schedule is under way: the masks have not their final sparsity yet."""
+        """Returns whether a gradual schedule is in progress, its final sparsity not yet reached."""
         return self._growth is not None
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """The masks held, by parameter name: bool, True = kept. Empty when not active."""
+        """Returns the masks by parameter name: bool, True = kept. Empty when not active."""
         return {name: bits != 0 for name, bits in self._bits.items()}
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Count each prunable parameter's weights, and those kept by its mask."""
+        """Returns how many weights each prunable parameter has, and how many its mask keeps."""
         return {
             name: {
                 "weights": weight.numel(),
@@ -121,15 +122,15 @@ class Sparsifier:
         generator: torch.Generator | None = None,
         gradually: Gradual | None = None,
     ) -> None:
-        """Choose masks from the weights as they are, zero the pruned weights and hold them there.
+        """Chooses masks from the weights as they are, and holds the pruned weights at zero.
 
-        sparsity, criterion: of this round; by default those given at construction.
-        generator: what random scores are drawn from.
-        gradually: prune over the next optimizer steps instead, from the masks held now, if any. A
-            pruned weight stays pruned; after the last step exactly as many are as at once.
-        Called while active, but not gradually, it replaces the masks. Raises ValueError, changing
-        nothing, for weights that are not finite, for bad scores, and where masks that are to grow
-        prune too much already; RuntimeError if pruned weights have moved.
+        sparsity, criterion: of this round; by default those given at construction. generator: what
+        random scores are drawn from. gradually: prune over the next optimizer steps instead, from
+        the masks held now, if any; a pruned weight stays pruned, and the last step reaches the same
+        count as pruning at once. Called while active, but not gradually, it replaces the masks.
+        Raises ValueError, changing nothing, for weights that are not finite, for bad scores, and
+        when the masks of a gradual schedule prune too much already; RuntimeError when pruned
+        weights have changed.
         """
         self._check_held()
         criterion = self._criterion if criterion is None else criterion_of(criterion)
@@ -145,24 +146,24 @@ class Sparsifier:
                 name: torch.ones_like(weight, dtype=torch.bool)
                 for name, weight in self._weights.items()
             }
-        settle(self._optimizer, self._momentum, self._masked())
+        reset_momentum(self._optimizer, self._momentum, self._masked())
         self._hold(masks)
         self._growth = growth
-        settle(self._optimizer, self._momentum, self._masked())
+        reset_momentum(self._optimizer, self._momentum, self._masked())
 
     def densify(self) -> None:
-        """Drop the masks. Pruned weights restart from zero and train like all others.
+        """Drops the masks. Pruned weights restart from zero and train like all others.
 
-        Raises RuntimeError if no masks are held or if pruned weights have moved.
+        Raises RuntimeError when no masks are held or pruned weights have changed.
         """
         if not self.active:
             raise RuntimeError("densify() without masks; call sparsify() first")
         self._check_held()
-        settle(self._optimizer, self._momentum, self._masked())
+        reset_momentum(self._optimizer, self._momentum, self._masked())
         self.remove()
 
     def remove(self) -> None:
-        """Let go: drop masks, schedule and hook, leaving weights and optimizer as they are."""
+        """Removes masks, schedule and hook; weights and optimizer stay as they are."""
         if self._hook is not None:
             self._hook.remove()
         self._hook = None
@@ -170,11 +171,11 @@ class Sparsifier:
         self._growth = None
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return {"masks": {name: bool, True = kept}}, with no masks in it when not active.
+        """Returns {"masks": {name: bool, True = kept}}, without masks when not active.
 
-        In the middle of a gradual schedule "gradual" is there too: how far it is, and what is left.
-        Plain tensors and numbers that `torch.load(weights_only=True)` reads; save the model's and
-        the optimizer's state beside it. Raises RuntimeError if pruned weights have moved.
+        In the middle of a gradual schedule it also has "gradual", the schedule's state. All are
+        plain tensors and numbers that `torch.load(weights_only=True)` reads; save the model's and
+        the optimizer's state with it. Raises RuntimeError when pruned weights have changed.
         """
         self._check_held()
         if self._growth is None:
@@ -182,9 +183,9 @@ class Sparsifier:
         return {"masks": self.masks, "gradual": self._growth.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over saved masks and apply them at once; the optimizer's state is left alone.
+        """Loads saved masks and applies them at once; the optimizer's state stays as it is.
 
-        A gradual schedule goes on where it was. Raises ValueError, changing nothing, when names,
+        A gradual schedule resumes where it was. Raises ValueError, changing nothing, when names,
         shapes or dtypes are not this model's, and when the schedule's criterion is a function that
         this Sparsifier was not given.
         """
@@ -229,8 +230,8 @@ class Sparsifier:
         for name, mask in growth.grown(self._weights, self.masks).items():
             self._bits[name].copy_(mask).neg_()
         self._apply()
-        if self._momentum == "pruned":  # "reset" belongs to the borders of a phase
-            settle(self._optimizer, self._momentum, self._masked())
+        if self._momentum == "pruned":  # "reset" applies at prune and re-dense alone
+            reset_momentum(self._optimizer, self._momentum, self._masked())
         if growth.over:
             self._growth = None
 
@@ -249,8 +250,8 @@ class Sparsifier:
                 raise RuntimeError(
                     f"{name}: {moved} pruned weights are not +0.0 any more; the optimizer that "
                     "steps is not the one given to this Sparsifier. A copied, unpickled or new "
-                    "optimizer has no hook: copy model, optimizer and sparsifier together, or make "
-                    "a Sparsifier with the optimizer that steps and load this one's masks into it"
+                    "optimizer has no hook: copy model, optimizer and sparsifier together, or "
+                    "create a Sparsifier with the optimizer that steps and load these masks into it"
                 )
 
     def _masked(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -265,7 +266,10 @@ class Sparsifier:
 
 
 def _stepping_optimizer(optimizer: Optimizer) -> Optimizer:
-    """Look through wrappers such as accelerate's, whose own hooks never run."""
+    """Returns the optimizer inside wrappers such as accelerate's, whose own hooks never run.
+
+    Raises TypeError when it is not torch's.
+    """
     while isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
         optimizer = inner
     if not isinstance(optimizer, Optimizer):

@@ -1,8 +1,8 @@
 """Weight statistics for the run record, small and JSON-ready: histograms, signs, reborn weights.
 
 The paper's figure 2 has a layer's weights at five stages of Algorithm 1: dense, pruned,
-sparse-trained, zeros restored, re-dense. First of a network, then of one layer.
-All are computed on the CPU, whose sums and roundings do not change with the training device.
+sparse-trained, zeros restored, re-dense. The functions for a network come first, then
+those for one layer. All compute on the CPU, so the numbers do not depend on the training device.
 """
 
 import math
@@ -31,11 +31,11 @@ class Histogram(TypedDict):
 
 
 class Returned(TypedDict):
-    """What became of a layer's pruned weights after re-dense training."""
+    """A layer's pruned weights after re-dense training."""
 
     pruned: int
     nonzero: int
-    same_sign: int  # came back with the sign they had before pruning
+    same_sign: int  # have the sign they had before pruning
     quantiles: dict[str, float]  # of |w| over all pruned weights, zeros included; "1.0" is the max
     relative_magnitude: float | None  # mean |w| of the pruned over that of the kept
 
@@ -47,19 +47,19 @@ def half_widths(net: nn.Module, layers: Iterable[str]) -> dict[str, float]:
 
 
 def stage(net: nn.Module, widths: Mapping[str, float]) -> dict[str, Histogram]:
-    """Returns {layer: histogram} of the network as it is now."""
+    """Returns a histogram of each layer's weights as they are now."""
     parameters = dict(net.named_parameters())
     return {name: histogram(parameters[name], width) for name, width in widths.items()}
 
 
 def changes(net: nn.Module, before: State, layers: Iterable[str]) -> dict[str, int]:
-    """Returns {layer: number of weights with the opposite sign of `before`}."""
+    """Returns, by layer, the number of weights with the opposite sign of `before`."""
     parameters = dict(net.named_parameters())
     return {name: sign_changes(before[name], parameters[name]) for name in layers}
 
 
 def reborn(net: nn.Module, masks: State, before_pruning: State) -> dict[str, Returned]:
-    """Returns {layer: what became of the weights that the mask had pruned}."""
+    """Returns, by layer, what became of the weights that the masks had pruned."""
     parameters = dict(net.named_parameters())
     return {
         name: returned(mask, before_pruning[name], parameters[name]) for name, mask in masks.items()
@@ -67,15 +67,15 @@ def reborn(net: nn.Module, masks: State, before_pruning: State) -> dict[str, Ret
 
 
 def half_width(weight: Tensor) -> float:
-    """Six standard deviations of the dense weights: the axis that all stages of a layer share.
+    """Returns six standard deviations of the dense weights, the axis that a layer's stages share.
 
-    1.0 for a layer whose weights are all equal, where no scale exists.
+    It is 1.0 for a layer whose weights are all equal, which have no scale.
     """
     return 6 * _plain(weight).std(correction=0).item() or 1.0
 
 
 def histogram(weight: Tensor, half_width: float) -> Histogram:
-    """Count a layer's weights, of any shape, in BINS equal bins over [-half_width, half_width]."""
+    """Returns a layer's weights (any shape) counted in BINS bins over [-half_width, half_width]."""
     weight = _plain(weight)
     zeros = weight.numel() - int(weight.count_nonzero())
     counts = torch.zeros(BINS, dtype=torch.int64)
@@ -92,15 +92,16 @@ def histogram(weight: Tensor, half_width: float) -> Histogram:
 
 
 def sign_changes(before: Tensor, after: Tensor) -> int:
-    """How many weights have changed sign, those that are or were zero not counted."""
+    """Returns how many weights have changed sign; those that are or were zero do not count."""
     return int((_plain(before).sign() * _plain(after).sign() < 0).sum())
 
 
 def returned(mask: Tensor, before: Tensor, now: Tensor) -> Returned:
-    """Describe the weights that a mask (True = kept) had pruned.
+    """Returns what became of the weights that a mask (True = kept) had pruned.
 
-    before: the layer's weights before pruning; now: after re-dense training; of the mask's shape.
-    The q-quantile is the smallest magnitude that at least a share q of the pruned do not exceed.
+    before: the layer's weights before pruning. now: after re-dense training. Both are of the mask's
+    shape. The q-quantile is the smallest magnitude that at least a share q of the pruned do not
+    exceed.
     """
     pruned = ~mask.cpu().flatten()
     was, now = _plain(before)[pruned], _plain(now)
@@ -122,6 +123,6 @@ def _mean_magnitude(weight: Tensor) -> float:
 
 
 def _plain(weight: Tensor) -> Tensor:
-    """Flatten to (N,) on the CPU, in float32 at least."""
+    """Returns the weights flattened to (N,) on the CPU, in float32 at least."""
     weight = weight.detach().cpu().flatten()
     return weight if weight.dtype == torch.float64 else weight.float()

@@ -13,13 +13,13 @@ NORMALISATION = (nn.LayerNorm, nn.RMSNorm)  # the others' parameters have one di
 def prunable(
     model: nn.Module, optimizer: Optimizer, exclude: Iterable[str] = ()
 ) -> dict[str, nn.Parameter]:
-    """Name the parameters to prune, in the model's order; tied ones once, by their first name.
+    """Returns the parameters to prune by name, in the model's order; tied ones by their first name.
 
-    These are the parameters that the optimizer trains, of two or more dimensions, outside
+    They are the parameters that the optimizer trains, of two or more dimensions, outside
     normalisation layers, not named `bias...`, and neither excluded nor inside an excluded module.
     Names are those of the model inside wrappers (DistributedDataParallel, torch.compile).
     exclude: exact names or globs of modules or parameters; `conv1` does not mean `layer1.0.conv1`.
-    Raises ValueError for an entry that matches nothing, and when nothing is left.
+    Raises ValueError for an entry that matches nothing, and when there is nothing to prune.
     """
     model = _unwrapped(model)
     names: dict[nn.Parameter, list[str]] = {}
@@ -39,7 +39,7 @@ def prunable(
         and parameter.dim() >= 2
         and parameter not in scales
         and not aliases[0].rpartition(".")[2].startswith("bias")
-        and not any(part in excluded for name in aliases for part in path_of(name))
+        and not any(part in excluded for name in aliases for part in ancestry(name))
     }
     if not left:
         raise ValueError(
@@ -49,14 +49,17 @@ def prunable(
     return left
 
 
-def path_of(name: str) -> list[str]:
-    """A parameter and the modules that hold it: "a.b.weight" -> a, a.b, a.b.weight."""
+def ancestry(name: str) -> list[str]:
+    """Returns the modules that hold a parameter, and its name: a.b.weight -> a, a.b, a.b.weight."""
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def matches(entry: str, names: list[str], option: str) -> set[str]:
-    """The names that an entry of an option means, by exact name or glob; ValueError if none."""
+    """Returns the names that an entry of an option matches, by exact name or glob.
+
+    Raises ValueError when it matches none, with the nearest name.
+    """
     found = {name for name in names if fnmatchcase(name, entry)}
     if not found:
         nearest = get_close_matches(entry, names, n=1, cutoff=0)

@@ -1,1 +1,1 @@
-"""What lies on disk: the tree of phases, checkpoints, records. Knows no training."""
+"""Runs on disk: the tree of phases, checkpoints, records, provenance. It trains nothing."""

@@ -18,8 +18,8 @@ SLOTS = ("checkpoint-a.pt", "checkpoint-b.pt")
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Writes `state` to `folder` as its one checkpoint.
 
-    Two files take turns; the pointer, replaced last, names the newest and its SHA-256, so it never
-    leads to half a checkpoint.
+    Two files alternate; the pointer, replaced last, names the newer one and its SHA-256, so it
+    never names half a checkpoint.
     """
     pointer_path = folder / POINTER
     taken = json.loads(pointer_path.read_text())["file"] if pointer_path.exists() else ""
@@ -61,9 +61,9 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 
 def load_named(folder: Path) -> dict[str, Any]:
-    """Returns the checkpoint of the phase's folder that a user named.
+    """Returns the checkpoint of a phase's folder that the user named.
 
-    Raises UserError, naming a folder beneath that has one, when there is none.
+    Raises UserError when there is none, with a folder below that has one.
     """
     state = load(folder)
     if state is None:

@@ -1,6 +1,6 @@
-"""`dsd convert`: runs of version 0.1.0 become runs of this version, without training anything.
+"""`dsd convert`: converts runs of version 0.1.0 to the present format, without training anything.
 
-It stays as long as such runs are about: it is the one place that knows format 1.
+This is the only file that knows format 1, and can be removed once no such runs are left.
 """
 
 import json
@@ -24,8 +24,8 @@ from dsd.suite.recipe import validate
 def convert(suite: Suite, runs: Path) -> Iterator[str]:
     """Converts every phase below a folder of runs; yields a line for each that it changed.
 
-    Run again after a stop, it goes on. Raises UserError when a file is damaged or its folder is in
-    use.
+    Run again after a stop, it converts the rest. Raises UserError when a file is damaged or its
+    folder is in use.
     """
     folders = {path.parent for path in runs.glob(f"**/{checkpoint.POINTER}")}
     for folder in sorted(folders, key=lambda path: -len(path.parts)):  # renamed from the leaves up
@@ -51,14 +51,14 @@ def _convert(suite: Suite, folder: Path) -> str:
     if state.get("format", 1) != 1:
         return "phase.json" if old is not None and old.get("format", 1) == 1 else ""
     settings = _settings(state["settings"], layers, folder)
-    content = {"half_widths": {}, **state}  # written at the phase's end alone
+    content = {"half_widths": {}, **state}  # only written at the end of a phase
     content |= {"format": FORMAT, "settings": settings.model_dump(mode="json")}
     checkpoint.save(folder, content)
     return _rename(suite, folder, settings)
 
 
 def _pruned(model: dict[str, Tensor], exclude: list[str]) -> tuple[str, ...]:
-    """Returns the parameters that format 1 pruned: matrices and more, without what is excluded."""
+    """Returns the names that format 1 pruned: two or more dimensions, no bias, not excluded."""
 
     def excluded(name: str) -> bool:
         parts = name.split(".")
@@ -86,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _rename(suite: Suite, folder: Path, settings: Settings) -> str:
-    """Gives a folder of changed settings the name that these have today."""
+    """Renames the folder of a phase with changed settings to their present digest."""
     name = settings.path[-1].folder
     if folder.name == name:
         return "converted"

@@ -1,4 +1,4 @@
-"""Files that a crash at any instant leaves whole, checksums, and a lock on a folder."""
+"""Atomic writes, checksums, and a lock on a folder."""
 
 import fcntl
 import hashlib
@@ -11,7 +11,7 @@ from dsd.errors import UserError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces `path` by `data`: after a crash the file is either the old one or the new one."""
+    """Writes `data` to `path`: after a crash the file is either the old one or the new one."""
     temporary = path.with_name(f".{path.name}.part")
     with temporary.open("wb") as file:
         file.write(data)
@@ -29,7 +29,7 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; the system lets go when the process dies.
+    """Locks a folder for this process; the system unlocks it when the process ends.
 
     Raises UserError when another process holds it.
     """

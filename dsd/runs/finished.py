@@ -1,4 +1,4 @@
-"""A trained phase on the disk: its checkpoint, what the phase's file says of it, and its record."""
+"""A finished phase on disk: its checkpoint, its phase.json and its record."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +15,24 @@ from dsd.suite.recipe import Node
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a finished phase."""
+    """A finished phase, with the record of the arm that ends there."""
 
     folder: Path
     state: dict[str, Any]  # the checkpoint
     file: PhaseFile
     recipe: str
     scale: str
-    record_file: Path | None  # of the arm that ends here, if there is one
+    record_file: Path | None  # None where no record was found
     record: Record | None
 
     @property
     def settings(self) -> Settings:
-        """Returns all that decided the result."""
+        """Returns the settings that decided the result."""
         return self.file.settings
 
     @property
     def phase(self) -> PhaseRecord:
-        """Returns what the phase did."""
+        """Returns the phase's part of the record."""
         return self.file.record
 
     @property
@@ -42,7 +42,7 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """Returns <label>.<arm>.seed<N>; the phases' folders stand for the arm without a record."""
+        """Returns <label>.<arm>.seed<N>; without a record, the phases' folders are the arm."""
         if self.record_file:
             return self.record_file.stem
         folders = [self.folder, *self.folder.parents][: len(self.path)]
@@ -51,7 +51,7 @@ class Trained:
 
     @property
     def dense_folder(self) -> Path:
-        """Returns the folder of the dense phase, which all arms share, or even all seeds."""
+        """Returns the folder of the dense phase; it is another seed's where the recipe says so."""
         folder = [self.folder, *self.folder.parents][len(self.path) - 1]
         seed = self.settings.dense_seed
         seed = self.settings.seed if seed is None else seed
@@ -70,7 +70,7 @@ def find(suite: Suite, run: Path, runs: Path) -> Trained:
     folder, state, phase = _finished(run.resolve())
     seed_folder = folder.parents[len(phase.settings.path) - 1]
     recipe, scale = _recipe_of(suite, seed_folder.parent)
-    # The checkpoint tells neither arm nor corpus notes; the record of the same run does.
+    # The checkpoint has neither the arm nor the corpus's notes; the record of the same run has.
     for place in (suite.root / "results" / "runs", seed_folder.parents[1] / "records"):
         for file in sorted(place.glob(f"{recipe}*.seed{phase.settings.seed}.json")):
             record = read(file)
@@ -83,7 +83,9 @@ def _finished(folder: Path) -> tuple[Path, dict[str, Any], PhaseFile]:
     state = checkpoint.load_named(folder)
     file = folder / "phase.json"
     if not file.exists():
-        raise UserError(f"{folder}: the phase is not finished; give its dsd run again, it goes on")
+        raise UserError(
+            f"{folder}: the phase is not finished; give its dsd run command again, it resumes"
+        )
     return folder, state, read_phase(folder)
 
 
@@ -99,17 +101,17 @@ def _folder_of(record: Record, file: Path, runs: Path) -> Path:
 
 
 def _same(record: Record, phase: PhaseFile) -> bool:
-    """Tells whether the record is of this very training; settings alone are of repetitions too."""
+    """Returns whether a record is of this very phase: its settings and its results are the same."""
     settings = Settings.model_validate(record.settings)
     return record.final == phase.record.test and not difference(settings, phase.settings)
 
 
 def _recipe_of(suite: Suite, folder: Path) -> tuple[str, str]:
-    """Returns recipe and scale, which a run's folder has in its name alone."""
+    """Returns the recipe and scale in the name of a run's folder."""
     for name in sorted(suite.recipes, key=len, reverse=True):
         if folder.name == name or folder.name.startswith(f"{name}."):
             return name, folder.name.removeprefix(name).removeprefix(".") or "full"
     raise UserError(
-        f"{folder}: its name is of no recipe; keep a phase in <recipe>[.<scale>]/seed<N>/<phases>, "
+        f"{folder}: named after no recipe; keep a phase in <recipe>[.<scale>]/seed<N>/<phases>, "
         "as dsd run writes it"
     )

@@ -1,4 +1,4 @@
-"""Where a result comes from: command, revision, device, versions, date."""
+"""Provenance of a result: command, revision, device, versions, date; `made` in the records."""
 
 import platform
 import shlex
@@ -13,7 +13,7 @@ import torch
 
 
 def provenance(device: torch.device, root: Path) -> dict[str, Any]:
-    """Returns how this process computes: command, revision of `root`, device, versions, date."""
+    """Returns this process's command, git revision of `root`, device, versions and date."""
     packages = ("torch", "torchvision", "torchaudio", "accelerate", "numpy")
     return {
         "command": shlex.join(["dsd", *sys.argv[1:]]),

@@ -31,10 +31,10 @@ class _Open(BaseModel):
 
 
 class PhaseRecord(_Open):
-    """What one phase did."""
+    """One phase of a run: its plan, its results, its provenance."""
 
     name: str
-    folder: str  # its name in the tree of plans, which tells the mask
+    folder: str  # its name in the tree of phases, with the mask in it
     mask: str
     sparsity: float
     epochs: float
@@ -42,18 +42,18 @@ class PhaseRecord(_Open):
     lr: float
     decay: dict[str, Any]
     log: list[dict[str, Any]]  # a row an epoch: epoch, lr, train, heldout
-    handed_on_epoch: float
+    handed_on_epoch: float  # the epoch carried over, see the recipe's carry_over
     layers: dict[str, dict[str, int]]  # layer -> weights, kept
     stages: list[dict[str, Any]]  # stage, moment, layers -> histogram
     sign_changes: dict[str, int]  # layer -> against the phase's start
-    returned: dict[str, Any]  # layer -> what became of the weights that the phase before had pruned
-    test: dict[str, dict[str, float]]  # split -> figures
+    returned: dict[str, Any]  # layer -> what became of its pruned weights, after re-dense
+    test: dict[str, dict[str, float]]  # split -> metrics
     skipped: list[str]  # examples of any split that could not be used
-    made: dict[str, Any]  # when, where, how long
+    made: dict[str, Any]  # provenance, and the seconds trained
 
 
 class Record(_Open):
-    """One run: a path through the tree of plans, and what came out."""
+    """One run: an arm of a recipe with one seed, phase by phase."""
 
     schema_name: str = SCHEMA
     version: int = VERSION
@@ -66,7 +66,7 @@ class Record(_Open):
     overrides: list[str]
     arm: str
     source: str  # whose schedule it is: paper or ours
-    notes: list[str] = []  # what the recipe says must be known
+    notes: list[str] = []  # the recipe's, to be read with the results
     seed: int
     metric: str
     lower_is_better: bool
@@ -75,7 +75,7 @@ class Record(_Open):
     phases: list[PhaseRecord]
     final: dict[str, dict[str, float]]
     examples: dict[str, str] = {}  # file, sha256
-    made: dict[str, Any]
+    made: dict[str, Any]  # provenance of the last phase
 
 
 def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: int) -> str:
@@ -86,7 +86,7 @@ def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: in
 def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
     """Returns the name that a recipe, its scale and its changed settings have in file names.
 
-    Where these are many, a digest of them all ends it: a file name holds 255 bytes.
+    A label longer than LONGEST_LABEL is cut and ends in a digest: a file name holds 255 bytes.
     """
     scaled = recipe if scale == "full" else f"{recipe}.{scale}"
     text = "+".join([scaled, *sorted(overrides)])
@@ -112,8 +112,8 @@ def write(path: Path, record: Record, examples: dict[str, np.ndarray]) -> None:
 def read(path: Path) -> Record:
     """Reads and checks one record.
 
-    Raises UserError that names the file: not JSON, another schema or version, a missing field, a
-    figure that is not finite.
+    Raises UserError, naming the file, for anything but JSON, another schema or version, a missing
+    field, and a number that is not finite.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
@@ -124,7 +124,7 @@ def read(path: Path) -> Record:
     if raw.get("version") != VERSION:
         raise UserError(
             f"{path}: record version {raw.get('version')!r} is not known; this program reads "
-            f"version {VERSION}: update it, or make the record again"
+            f"version {VERSION}: update it, or run that arm again"
         )
     return validate(Record, raw, str(path))
 
@@ -132,8 +132,8 @@ def read(path: Path) -> Record:
 def read_examples(path: Path) -> dict[str, np.ndarray]:
     """Returns the per-example results that belong to the record at `path`.
 
-    Keys are `<path of phases>/<split>/<name>`. Raises UserError when the sidecar is missing or is
-    another one.
+    Keys are `<path of phases>/<split>/<name>`. Raises UserError when the sidecar is missing or
+    belongs to another record.
     """
     named = read(path).examples
     sidecar = path.with_name(named["file"])
@@ -146,16 +146,16 @@ def read_examples(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def finite(figures: dict[str, float], where: str) -> dict[str, float]:
-    """Returns the figures; raises UserError when one of them is NaN or infinite."""
-    for name, value in figures.items():
+def finite(metrics: dict[str, float], where: str) -> dict[str, float]:
+    """Returns the metrics. Raises UserError when one of them is NaN or infinite."""
+    for name, value in metrics.items():
         if not math.isfinite(value):
             raise UserError(f"{where}: {name} is {value}; the network has diverged: lower the rate")
-    return figures
+    return metrics
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it holds {name}, which no figure may be")
+    raise ValueError(f"it holds {name}, which is not a finite number")
 
 
 def _compact_lists(text: str) -> str:

@@ -1,7 +1,7 @@
-"""All that decides a phase's result, and in what two sets of settings differ.
+"""The settings that decide a phase's result, and where two sets of them differ.
 
-Settings are compared through their models, never as text: a key that is added later, with a default
-that means what was done before, leaves finished runs finished and their folders found.
+Settings are compared through their models, never as text: a key added later, whose default means
+the earlier behaviour, leaves finished phases finished and their folders found.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from dsd.suite.recipe import Node, Optimizer
 
 
 class Settings(BaseModel):
-    """What decides the result of the last phase of `path`; a checkpoint of others is refused."""
+    """What decides the result of a path's last phase; other settings' checkpoints are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,7 +23,7 @@ class Settings(BaseModel):
     clip_value: float | None = None
     clip_norm: float | None = None
     exclude: tuple[str, ...] = ()
-    layers: tuple[str, ...] | None = None  # what is pruned; None in runs that did not say
+    layers: tuple[str, ...] | None = None  # prunable layers; None in runs that did not save them
     momentum: Literal["pruned", "reset", "keep"] = "pruned"
     carry_over: Literal["last", "best_heldout"] = Field(
         default="last", validation_alias=AliasChoices("carry_over", "hand_on")
@@ -42,14 +42,14 @@ class Settings(BaseModel):
 def difference(old: Settings, new: Settings, task: type[BaseModel] | None = None) -> str:
     """Returns the first setting in which two runs differ, with both values; "" for none.
 
-    Layers that are known on both sides stand for `exclude`. `task`: the model of the task's
-    settings, whose defaults count as given.
+    Where both have `layers`, these are compared in place of `exclude`. task: the model of the
+    task's settings, which fills in their defaults.
     """
     return _difference(_comparable(old, new, task), _comparable(new, old, task), "")
 
 
 def digest(settings: Settings, task: type[BaseModel] | None = None) -> str:
-    """Returns eight hex digits of the settings that are not their defaults, seeds apart."""
+    """Returns a digest, eight hex digits, of the settings that are not defaults; without seeds."""
     given = settings.model_dump(mode="json", exclude_defaults=True, exclude={"seed", "dense_seed"})
     given["task"] = _task(settings, task, exclude_defaults=True)
     if settings.layers is not None:

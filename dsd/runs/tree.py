@@ -1,7 +1,8 @@
 """The tree of phases on disk, e.g. `runs/cifar10-resnet20/seed0/dense/sparse/redense`.
 
-Arms that begin alike share folders, so the dense phase is trained once for a seed. What changed
-settings do not touch is shared too; a phase that they change has a folder of its own.
+Arms that begin with the same phases share folders, so the dense phase is trained once for a seed.
+Phases that changed settings do not affect are shared too; one that they affect has its own
+folder.
 """
 
 import io
@@ -25,7 +26,7 @@ FORMAT = 2  # of phase.json
 
 
 class PhaseFile(BaseModel):
-    """phase.json: marks a phase finished, and holds its part of the records of all its arms."""
+    """phase.json: marks a phase finished, and holds its part of its arms' records."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +38,7 @@ class PhaseFile(BaseModel):
 
 @dataclass(frozen=True)
 class Place:
-    """A phase at its place in the tree: where it lies, and all that decides its result."""
+    """A phase in the tree: its folder, and the settings that decide its result."""
 
     folder: Path
     settings: Settings
@@ -56,19 +57,19 @@ class Place:
 
     @property
     def address(self) -> str:
-        """Returns the names of the phases that lead here, e.g. dense/sparse/redense."""
+        """Returns the folders of its path, e.g. dense/sparse/redense."""
         return address(self.path)
 
     @property
     def finished(self) -> bool:
-        """Tells whether the phase is trained. Raises UserError when it was with other settings."""
+        """Returns whether the phase is trained. Raises UserError if it was with other settings."""
         if not (self.folder / "phase.json").exists():
             return False
         self.check(self.file().settings)
         return True
 
     def check(self, settings: Settings) -> None:
-        """Raises UserError that names the first setting in which a file differs from this phase."""
+        """Raises UserError when a file's settings differ from this phase's, naming the first."""
         if fault := difference(settings, self.settings, self.task):
             raise UserError(
                 f"{self.folder}: trained with other settings ({fault}); move the folder away to "
@@ -115,7 +116,7 @@ def read_phase(folder: Path) -> PhaseFile:
 
 
 def check_format(raw: Any, where: Path) -> None:
-    """Raises UserError when a file of a run was written by another version of this program."""
+    """Raises UserError when a run's file has another format than this version's."""
     found = raw.get("format", 1) if isinstance(raw, dict) else None
     if found != FORMAT:
         remedy = "convert the folder with dsd convert" if found == 1 else "update this program"
@@ -123,7 +124,7 @@ def check_format(raw: Any, where: Path) -> None:
 
 
 def address(path: Sequence[Node]) -> str:
-    """Returns the folders' names of a path, e.g. dense/sparse-unmasked/redense."""
+    """Returns the folders of a path of phases, e.g. dense/sparse-unmasked/redense."""
     return "/".join(node.folder for node in path)
 
 
@@ -138,7 +139,7 @@ def places(
 ) -> list[Place]:
     """Returns the places of a path's phases below `root`, the folder of a seed.
 
-    usual: the recipe without changed settings. settings: those of the last phase of a path.
+    usual: the recipe without changed settings. settings: returns those of the last phase of a path.
     dense: the first phase, where it is another seed's.
     """
     folder, found = root, list[Place]()
@@ -161,7 +162,7 @@ def _changed(
     here: Settings,
     task: type[BaseModel] | None,
 ) -> bool:
-    """Tells whether the usual recipe would train the last phase of a path otherwise."""
+    """Returns whether the recipe without changed settings differs for a path's last phase."""
     if any(node.name not in usual.phases for node in path):
         return True
     as_usual = [node.model_copy(update={"phase": usual.phases[node.name]}) for node in path]

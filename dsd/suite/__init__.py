@@ -1,1 +1,1 @@
-"""What is to be run: folders of recipes, recipes, tasks."""
+"""What to run: the suite's folder, recipes, tasks, downloads."""

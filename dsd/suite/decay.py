@@ -1,4 +1,7 @@
-"""Learning rates inside a phase."""
+"""Decay of the learning rate within a phase.
+
+To add one, write its name in `shape`, its factor in `scale` and a line in the docstring.
+"""
 
 import math
 from typing import Annotated, Literal
@@ -9,10 +12,10 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Decay(BaseModel):
-    """How the rate falls within one phase; progress and `at` are in epochs of that phase.
+    """How the learning rate decays within one phase; `at` is in epochs since the phase began.
 
-    constant: the phase's rate throughout. step: times `factor` at each epoch of `at`.
-    cosine: down to zero along half a cosine. poly: times (1 - progress)^power, as Caffe's "poly".
+    constant: the phase's rate throughout. step: times `factor` at each epoch of `at`. cosine: along
+    half a cosine to zero. poly: times (1 - fraction of the phase done)^power, Caffe's "poly".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,7 +26,7 @@ class Decay(BaseModel):
     power: Positive = 0.5
 
     def scale(self, epochs_done: float, epochs: float) -> float:
-        """Returns what the phase's rate is multiplied by after `epochs_done` of `epochs`."""
+        """Returns the factor of the phase's learning rate after `epochs_done` of `epochs`."""
         if self.shape == "step":
             return float(self.factor ** sum(epochs_done >= at for at in self.at))
         left = max(0.0, 1 - epochs_done / epochs)

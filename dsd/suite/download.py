@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, are checked, and appear whole or not at all."""
+"""Downloads that resume, are checked against an MD5, and appear whole or not at all."""
 
 import hashlib
 import shutil
@@ -32,10 +32,10 @@ class Download:
 
 
 def fetch(download: Download, root: Path, progress: Progress | None = None) -> Path:
-    """Downloads, checks and unpacks into `root`; returns the folder (or file) that is then there.
+    """Downloads, checks and unpacks a file into `root`; returns the folder (or file) there.
 
     Does nothing if it is there already. An interrupted download leaves `<name>.part`, and the next
-    call goes on from its end. Raises UserError when the network fails, and when size or checksum
+    call resumes from its end. Raises UserError when the network fails, and when size or checksum
     differ or the archive holds more than plain files and folders (the file is then removed).
     """
     name = unquote(urlsplit(download.url).path).rpartition("/")[2]
@@ -54,13 +54,13 @@ def fetch(download: Download, root: Path, progress: Progress | None = None) -> P
             part.rename(target)
     except OSError as error:
         raise UserError(
-            f"{error.filename or part}: {error.strerror or error}; mend that and run it again"
+            f"{error.filename or part}: {error.strerror or error}; fix that and run it again"
         ) from None
     return target
 
 
 def _receive(download: Download, part: Path, progress: Progress | None) -> None:
-    """Appends to `part` what it still lacks; a server that knows no ranges sends all of it anew."""
+    """Appends to `part` what is missing, or downloads it all again from a server without ranges."""
     done = part.stat().st_size if part.exists() else 0
     if done and done == download.bytes:
         return
@@ -80,7 +80,7 @@ def _receive(download: Download, part: Path, progress: Progress | None) -> None:
         if total is not None and done < total:
             raise ConnectionError(f"the connection ended after {done} of {total} bytes")
     except HTTPError as error:
-        if error.code == 416:  # nothing lies beyond the end of `part`: the check decides
+        if error.code == 416:  # nothing is left after the end of `part`: the check decides
             return
         raise UserError(
             f"{download.url}: the server answers {error.code} ({error.reason}); try again later"
@@ -88,7 +88,7 @@ def _receive(download: Download, part: Path, progress: Progress | None) -> None:
     except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
         why = error.reason if isinstance(error, URLError) else error
         raise UserError(
-            f"{download.url}: the download stopped ({why}); run it again, it goes on from there"
+            f"{download.url}: the download stopped ({why}); run it again, it resumes from there"
         ) from None
 
 
@@ -102,8 +102,8 @@ def _check(download: Download, part: Path) -> None:
     part.unlink()
     want = f"MD5 {download.md5}" + (f" and {download.bytes} bytes" if download.bytes else "")
     raise UserError(
-        f"{download.url}: MD5 {md5} and {size} bytes, where {want} belongs; "
-        "the file is removed, run it again to download it anew"
+        f"{download.url}: MD5 {md5} and {size} bytes, where {want} is expected; "
+        "the file is removed, run it again for another download"
     )
 
 
@@ -127,7 +127,7 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Writes one member below `folder`. Raises TarError for links, devices and paths out of it."""
+    """Writes one member below `folder`. Raises TarError for links, devices and paths outside."""
     path = folder / member.name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise tarfile.TarError(f"{member.name} lies outside of it")

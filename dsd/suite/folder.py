@@ -1,4 +1,4 @@
-"""A suite: a folder with `recipes/`. The core finds it and imports a recipe's task by path."""
+"""A suite is a folder with `recipes/`. The core finds it and imports a recipe's task by path."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ class Suite:
         return sorted(file.parent.name for file in (self.root / "recipes").glob("*/task.py"))
 
     def recipe(self, name: str, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
-        """Reads one recipe. Raises UserError when there is none of that name, or it is faulty."""
+        """Reads one recipe. Raises UserError when there is none of that name, or it is invalid."""
         recipes = self.recipes
         if name not in recipes:
             raise UserError(f"no recipe is called {name!r}{nearest(name, recipes)} (see: dsd list)")
@@ -43,7 +43,7 @@ class Suite:
         return self._import(self.root / "recipes" / corpus / "task.py")
 
     def task(self, recipe: Recipe, corpus: Path, seed: int, workers: int) -> Task:
-        """Returns the recipe's task on the data of a folder. Raises UserError for its settings."""
+        """Returns the recipe's task on a folder's data. Raises UserError for invalid settings."""
         module = self.task_module(recipe.corpus)
         where = f"{self.recipes[recipe.name]}: task"
         checked = validate(module.Settings, recipe.task, where)
@@ -72,7 +72,7 @@ class Suite:
 
 
 def find_suite(start: Path | None = None) -> Suite | None:
-    """Returns the suite of the nearest folder upwards that holds recipes, or None."""
+    """Returns the suite in a folder or the nearest one above that holds recipes, or None."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if any((folder / "recipes").glob("*/*.yaml")):
@@ -92,15 +92,15 @@ def the_suite() -> Suite:
 
 
 def records_folder(suite: Suite, scale: str, runs: Path) -> Path:
-    """Returns where records go; a miniature's lie beside its run, as they are not committed."""
+    """Returns where records go; a miniature's stay with its runs, as they are not committed."""
     return runs / "records" if scale == "mini" else suite.root / "results" / "runs"
 
 
 def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
     """Returns the folder with the recipe's data.
 
-    The miniature is written on first use. The real corpus is where the variable named like the
-    corpus points, e.g. IMAGENET; raises UserError when it points nowhere.
+    The miniature is written on first use. The real corpus is the folder in the variable named
+    after the corpus, e.g. IMAGENET. Raises UserError when there is no such folder.
     """
     module = suite.task_module(recipe.corpus)
     if recipe.scale == "mini":
@@ -117,9 +117,10 @@ def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
 def given_folder(
     corpus: str, module: ModuleType, who: str, command: str, otherwise: str = ""
 ) -> Path:
-    """Returns the folder that the corpus's variable points at; raises UserError when it does not.
+    """Returns the folder in the corpus's variable, e.g. IMAGENET.
 
-    `module`: the corpus's task. The error says `who` needs it, what to get, and the `command`.
+    module: the corpus's task module. Raises UserError when there is no such folder, saying `who`
+    needs it, what to get, and the `command` to give then.
     """
     variable = corpus.upper()
     given = os.environ.get(variable)

@@ -22,12 +22,13 @@ from dsd.pruning.distribution import Scope, overall, pruned_count
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
 
-SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}  # others: their own name
+# mask -> suffix of a phase's folder; any other mask has its name
+SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}
 M = TypeVar("M", bound=BaseModel)
 
 
 def _sparsity(value: Any) -> Any:
-    """Checks one number, or one for each layer, before pydantic reads it as float or dict."""
+    """Returns the value checked: a number, or one for each layer. Raises ValueError for others."""
     layers = (
         {str(name): number for name, number in value.items()} if isinstance(value, dict) else {}
     )
@@ -58,10 +59,10 @@ class Optimizer(_Strict):
 
 
 class Ramp(_Strict):
-    """The phase's sparsity is reached gradually, along the cubic of Zhu and Gupta (2017)."""
+    """A gradual schedule: the phase reaches its sparsity by the cubic of Zhu and Gupta (2017)."""
 
-    epochs: Annotated[float, Field(gt=0)]  # until it is reached
-    every: Annotated[int, Field(ge=1)]  # so many optimizer steps masks are chosen again
+    epochs: Annotated[float, Field(gt=0)]  # until the sparsity is reached
+    every: Annotated[int, Field(ge=1)]  # optimizer steps between choices of the masks
 
 
 class Phase(_Strict):
@@ -69,8 +70,8 @@ class Phase(_Strict):
 
     epochs: Annotated[float, Field(ge=0)]
     lr: Annotated[float, Field(gt=0)]
-    sparsity: Sparsity = 0.0  # of all layers, or {name or glob: of these}, as Sparsifier takes it
-    scope: Scope = "layer"  # or the weights of all layers compared with each other
+    sparsity: Sparsity = 0.0  # of every layer, or {name or glob: sparsity}, see Sparsifier
+    scope: Scope = "layer"  # which weights are compared together: of a layer, or of all
     gradual: Ramp | None = None
     decay: Decay = Decay()
 
@@ -86,23 +87,23 @@ class Phase(_Strict):
 
     @property
     def sparse(self) -> bool:
-        """Whether any layer has a sparsity."""
+        """Returns whether any layer is to be pruned."""
         layers = self.sparsity if isinstance(self.sparsity, dict) else {"": self.sparsity}
         return any(sparsity > 0 for sparsity in layers.values())
 
     def gradually(self, steps_per_epoch: int) -> Gradual | None:
-        """Returns the schedule in steps; None to prune at once."""
+        """Returns the gradual schedule in optimizer steps; None to prune at once."""
         steps = round(self.gradual.epochs * steps_per_epoch) if self.gradual else 0
         return Gradual(steps, self.gradual.every) if self.gradual and steps else None
 
 
 class Arm(_Strict):
-    """A path through the phases. `mask` says what a sparse phase's mask is made of."""
+    """The phases of an arm in order, and the criterion that chooses a sparse phase's mask."""
 
     source: Literal["paper", "ours"]  # whose schedule it is
     phases: Annotated[tuple[str, ...], Field(min_length=1)]
     mask: str = "magnitude"  # a criterion, or none
-    keep_mask: bool = False  # the first sparse phase's mask is never dropped nor chosen again
+    keep_mask: bool = False  # the first sparse phase's mask is neither dropped nor chosen again
     note: str = ""
 
     @field_validator("mask")
@@ -114,18 +115,18 @@ class Arm(_Strict):
 
 
 class Node(_Strict):
-    """One phase at its place in the tree of plans."""
+    """One phase in the tree of phases."""
 
     name: str  # the phase's name in the recipe
-    folder: str  # name of its folder, which also tells the mask
+    folder: str  # name of its folder, with the mask in it
     phase: Phase
-    mask: str  # a criterion, or none, or kept: the mask of the phase before goes on
+    mask: str  # a criterion, none, or kept: the mask of the phase before
 
 
 def held_sparsity(path: Sequence[Node], layers: Mapping[str, Mapping[str, int]]) -> float:
-    """Returns the sparsity in force at the end of a path; a kept mask has that of its choice.
+    """Returns the sparsity at the end of a path, over all layers where it differs by layer.
 
-    `layers` as Sparsifier.report gives them: a sparsity by layer counts as that of all together.
+    A kept mask has the sparsity that it was chosen with. layers: what Sparsifier.report returns.
     """
     chosen = [node for node in path if node.mask != "kept"]
     sizes = {name: counts["weights"] for name, counts in layers.items()}
@@ -139,10 +140,10 @@ class Recipe(_Strict):
     title: str
     corpus: str
     table: str | None = None  # the paper's table (results/paper/<table>.csv)
-    column: str | None = None  # prefix of this recipe's columns in it, where it holds several
-    exclude: tuple[str, ...] = ()  # never pruned, besides biases and normalisation
+    column: str | None = None  # prefix of its columns, where the table has several recipes
+    exclude: tuple[str, ...] = ()  # not pruned, besides biases and normalisation
     momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
-    carry_over: Literal["last", "best_heldout"] = "last"  # which epoch's weights
+    carry_over: Literal["last", "best_heldout"] = "last"  # the epoch whose weights the phase keeps
     dense_seed: Annotated[int, Field(ge=0)] | None = None  # all seeds branch from this one's dense
     optimizer: Optimizer
     clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
@@ -170,7 +171,7 @@ class Recipe(_Strict):
         return self
 
     def plan(self, arm_name: str) -> list[Node]:
-        """Returns the arm's phases in order. Arms that begin alike share those nodes.
+        """Returns the arm's phases in order; arms with the same first phases share those nodes.
 
         Raises UserError when the recipe has no such arm.
         """
@@ -192,7 +193,7 @@ class Recipe(_Strict):
 
 
 def nearest(word: str, known: Any) -> str:
-    """Returns '; did you mean ...?' for an error message, or the list of what is known."""
+    """Returns '; did you mean ...?' for an error message, or the list of known words."""
     known = [str(k) for k in known]
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:
@@ -201,7 +202,7 @@ def nearest(word: str, known: Any) -> str:
 
 
 def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Returns `base` with `change` laid over it: mappings merge, everything else is replaced."""
+    """Returns `base` with `change` applied: mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
@@ -212,7 +213,10 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> dict[str, Any]:
-    """Turns `phases.dense.epochs=3` into nested mappings; the value is read as YAML."""
+    """Returns `phases.dense.epochs=3` as nested mappings, the value read as YAML.
+
+    Raises UserError when it is not written key=value.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"{text!r}: settings are written key=value, e.g. phases.dense.epochs=3")
@@ -226,10 +230,11 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
-    """Reads, merges and checks one recipe; `recipes/<corpus>/<network>.yaml` gives it its name.
+    """Reads one recipe, applies scale and overrides, and checks it.
 
-    `scale` names an entry of the recipe's `scales:` section, laid over the rest; `full` is the
-    recipe as it stands. Raises UserError that names file and key.
+    scale: an entry of the recipe's `scales:` section, merged into it; `full` is the recipe as it
+    is. Its name comes from its path, `recipes/<corpus>/<network>.yaml`. Raises UserError with the
+    file and the key.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -255,7 +260,7 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
 
 
 def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
-    """Checks `raw` against a pydantic model; the first fault becomes a one-line UserError."""
+    """Returns `raw` as a checked pydantic model. Raises UserError for the first fault."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:

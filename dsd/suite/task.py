@@ -1,4 +1,4 @@
-"""What the core asks of a task: a network, batches, a loss and a score.
+"""What a task provides: a network, shuffled batches, a loss and metrics.
 
 A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by path. It holds
 
@@ -6,10 +6,10 @@ A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by 
 * `task(settings, corpus, seed, workers)`: returns an object with the members of `Task` below;
   `corpus` is the folder with the data;
 * `miniature(folder)`: writes the miniature corpus in the real layout, if it is not there yet;
-* `LAYOUT`, `SOURCE`: what folder is expected and where to get it; `verify(folder)`: checks it and
-  returns lines to print; `DOWNLOADS`, where a program may fetch it (dsd/suite/download.py);
+* `LAYOUT`, `SOURCE`: which folder is expected and where to get it; `verify(folder)`: checks it and
+  returns lines to print; `DOWNLOADS`: where a program may fetch it (dsd/suite/download.py);
 * for `dsd export`: `plain(settings, assets, weights)`, which returns a `Plain` from a checkpoint's
-  assets and weights, without the data; `TERMS`, what is known of the data's licence, and where.
+  assets and weights, without the data; `TERMS`: the data's licence as far as known, and its source.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ Batch = Mapping[str, Any]
 
 
 class Sliceable(Protocol):
-    """A list, an array, a tensor: what has a length and can be cut."""
+    """A list, an array or a tensor."""
 
     def __len__(self) -> int: ...
 
@@ -37,7 +37,7 @@ S = TypeVar("S", bound=Sliceable)
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of every batch is this process's."""
+    """Which part of every batch this process has: its rank, and the number of processes."""
 
     rank: int
     processes: int
@@ -45,8 +45,8 @@ class Shard:
     def part(self, batch: S) -> S:
         """Returns this process's part of a batch, in the batch's order.
 
-        The parts of all ranks in turn are the whole batch; their sizes differ by one at most, so
-        that a part of a batch smaller than the number of processes can be empty.
+        The parts of all ranks in order are the whole batch. Their sizes differ by at most one, so a
+        part is empty when the batch is smaller than the number of processes.
         """
         size, larger = divmod(len(batch), self.processes)
         start = self.rank * size + min(self.rank, larger)
@@ -62,11 +62,11 @@ class Shard:
             )
 
 
-ALONE = Shard(rank=0, processes=1)  # the only process has every batch whole
+ALONE = Shard(rank=0, processes=1)  # a single process has the whole batch
 
 
 class Loss(NamedTuple):
-    """The loss of one batch and what to add up over the epoch."""
+    """The loss of one batch, and sums that become the epoch's means."""
 
     mean: Tensor  # scalar, averaged over the batch's examples
     examples: int
@@ -74,27 +74,27 @@ class Loss(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The network of a checkpoint for those who have neither masks nor optimizer nor data."""
+    """The network of a checkpoint for export: no masks, no optimizer, no data."""
 
-    network: nn.Module  # with the checkpoint's names and shapes, whatever the values
+    network: nn.Module  # with the checkpoint's names and shapes; its values may be others
     example: tuple[Any, ...]  # arguments of a forward pass, one example
     load: str  # lines of Python that build the same network as `net`
     use: str  # what goes in and what comes out, in Markdown
     front_matter: dict[str, Any]  # of the model card: library_name, pipeline_tag, metrics
-    terms: tuple[str, ...] = ()  # licences of what the weights come from, besides the data
+    terms: tuple[str, ...] = ()  # licences of the starting weights and the like, besides the data's
 
 
 class Task(Protocol):
-    """How one corpus is trained and scored."""
+    """How one corpus is trained and evaluated."""
 
-    metric: str  # the figure that tables quote, e.g. "top1_error_pct"
+    metric: str  # the metric that tables quote, e.g. "top1_error_pct"
     lower_is_better: bool
     unit: str  # what the progress bar counts, e.g. "images"
     corpus: dict[str, Any]  # goes into the record: name, fingerprint, counts, notes
-    assets: dict[str, Any]  # kept in every checkpoint: what a network needs beside its weights
-    heldout: str | None  # split scored after every epoch; never the test set
-    choose_by: str  # the held-out figure that `carry_over: best_heldout` makes lowest
-    tests: tuple[str, ...]  # splits scored at the end of every phase
+    assets: dict[str, Any]  # in every checkpoint: what a network needs besides its weights
+    heldout: str | None  # split evaluated after every epoch; never the test set
+    choose_by: str  # the held-out metric, lower is better, for carry_over: best_heldout
+    tests: tuple[str, ...]  # splits evaluated at the end of every phase
     steps_per_epoch: int
 
     @property
@@ -102,29 +102,29 @@ class Task(Protocol):
         """Returns the names of the examples that could not be used so far."""
 
     def model(self, weights: str | None = None) -> nn.Module:
-        """Returns the network as training begins, or with these weights (a file or a name)."""
+        """Returns the network initialised for training, or with these weights (file or name)."""
 
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
-        """Yields this process's part of an epoch's training batches from `first_step` on.
+        """Yields this process's part of an epoch's shuffled training batches from `first_step` on.
 
-        The batches are the same for the same seed, whatever the number of processes.
+        One seed and epoch give one shuffle and the same batches, whatever the number of processes.
         """
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns the training loss of one batch."""
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
-        """Yields this process's examples of a split; all processes' are every example once."""
+        """Yields this process's batches of a split; all processes together see an example once."""
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor | Sequence[Any]]:
-        """Returns results, one entry an example; `index` gives its place in the split."""
+        """Returns results by name, an entry for each example; `index`: its place in the split."""
 
     def metrics(self, split: str, results: Mapping[str, Any]) -> dict[str, float]:
-        """Returns the split's figures from the results (arrays in the split's order)."""
+        """Returns a split's metrics from its results (arrays in the split's order)."""
 
 
 def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> dict[str, Any]:
-    """Moves a batch's tensors; images (4 axes) to channels-last memory where asked."""
+    """Returns a batch on a device; images (N, C, H, W) in channels-last memory where asked."""
 
     def move(value: Any) -> Any:
         if not isinstance(value, Tensor):

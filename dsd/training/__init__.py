@@ -1,1 +1,1 @@
-"""Algorithm 1 (Han et al., ICLR 2017): phases, epochs, batches."""
+"""Training: Algorithm 1 (Han et al., ICLR 2017) in phases, epochs, batches; evaluation."""

@@ -24,9 +24,9 @@ from dsd.training.state import (
 
 
 def train_arm(run: Run, arm: str) -> Path:
-    """Trains what an arm still lacks and writes its record; returns the record's path.
+    """Trains the phases of an arm that are not finished, and writes its record; returns its path.
 
-    Raises UserError on data, settings or losses that cannot be used, Stopped when stopped.
+    Raises UserError for data, settings or losses that cannot be used, Stopped when stopped.
     """
     path = run.path(arm)  # dense, sparse, re-dense, ...
     refuse_without_heldout(run)
@@ -43,10 +43,10 @@ def train_phase(run: Run, place: Place) -> None:
         state = resume(run, place) or begin(run, place)
         try:
             train(run, place, state)  # after every step the sparsifier holds the mask
-        except NotFinite as fault:
+        except NotFinite as error:
             name, lr = place.node.name, place.node.phase.lr
             raise UserError(
-                f"{place.folder}: the loss is not finite at step {fault.step} of phase {name} "
+                f"{place.folder}: the loss is not finite at step {error.step} of phase {name} "
                 f"(lr {lr:g}); the last good checkpoint {last_saved(place)}; "
                 f"lower phases.{name}.lr or use --precision fp32"
             ) from None
@@ -54,13 +54,13 @@ def train_phase(run: Run, place: Place) -> None:
 
 
 def begin(run: Run, place: Place) -> TrainState:
-    """Carries weights, optimizer and masks over from the phase before; prunes or re-denses."""
+    """Returns the state of a new phase: carried over from the phase before, pruned or re-densed."""
     state = build(run, place)
     if place.parent is None:
         return state
     before = place.parent.checkpoint()
     load(state, before)
-    if run.recipe.momentum == "reset":  # in every arm: a control gets what dsd gets
+    if run.recipe.momentum == "reset":  # in every arm, so that controls are treated as dsd is
         state.optimizer.state.clear()
     node, sparsifier = place.node, state.sparsifier
     if node.mask == "kept":
@@ -75,7 +75,7 @@ def begin(run: Run, place: Place) -> TrainState:
 
 
 def prune(run: Run, place: Place, sparsifier: Sparsifier) -> None:
-    """Chooses the phase's masks from the weights as they are, at once or gradually."""
+    """Prunes as the phase says, at once or gradually. Raises UserError where it cannot."""
     node = place.node
     try:
         sparsifier.sparsify(

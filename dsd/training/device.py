@@ -1,4 +1,4 @@
-"""The device, precision and determinism that a command asks for."""
+"""Device, precision and determinism, as the command says."""
 
 import os
 
@@ -9,7 +9,10 @@ from dsd.errors import UserError
 
 
 def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
-    """Returns what --device, --precision and --compile ask for; UserError for what there is not."""
+    """Returns the accelerator for --device, --precision and --compile.
+
+    Raises UserError for unknown values and for a GPU that is not there.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device {device}: not known; known: auto, cpu, cuda")
     if precision not in ("fp32", "bf16"):
@@ -24,7 +27,7 @@ def make_accelerator(device: str, precision: str = "fp32", compile: bool = False
 
 
 def set_deterministic(wanted: bool) -> None:
-    """Asks torch for algorithms that give the same bits every time."""
+    """Makes torch use algorithms that give the same bits every time, or lets it choose."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted, warn_only=True)

@@ -1,4 +1,4 @@
-"""Several processes as one: all that the trainer needs to know of them."""
+"""Distributed training: what the trainer does across processes."""
 
 from typing import Any
 
@@ -11,12 +11,16 @@ from dsd.suite.task import Shard
 
 
 def shard(accelerator: Accelerator) -> Shard:
-    """Returns which part of every batch is this process's."""
+    """Returns which part of every batch this process has."""
     return Shard(accelerator.process_index, accelerator.num_processes)
 
 
-def share(accelerator: Accelerator, examples: int) -> float:
-    """Returns what makes the mean of the processes' gradients the whole batch's, shards uneven."""
+def loss_weight(accelerator: Accelerator, examples: int) -> float:
+    """Returns the weight of this process's loss for its share of the batch.
+
+    examples: in this process's part. With it, the mean of the processes' gradients is the gradient
+    of the whole batch, also where the parts differ in size.
+    """
     if accelerator.num_processes == 1:
         return 1.0
     count = torch.tensor(float(examples), device=accelerator.device)
@@ -24,7 +28,7 @@ def share(accelerator: Accelerator, examples: int) -> float:
 
 
 def any_process(accelerator: Accelerator, *flags: bool) -> list[bool]:
-    """Makes all processes act as one: a flag counts if any process raises it."""
+    """Returns, for each flag, whether any process raises it, so that all processes agree."""
     if accelerator.num_processes == 1:
         return list(flags)
     raised = torch.tensor([float(flag) for flag in flags], device=accelerator.device)
@@ -38,14 +42,14 @@ def total(accelerator: Accelerator, values: Tensor) -> list[float]:
 
 
 def gather(accelerator: Accelerator, one: Any) -> list[Any]:
-    """Returns what each process gives, in the order of their ranks."""
+    """Returns the objects of all processes, by rank."""
     if accelerator.num_processes == 1:
         return [one]
     return list(gather_object([one]))
 
 
 def same_buffers(accelerator: Accelerator, net: nn.Module) -> None:
-    """Gives all processes the first one's buffers; BatchNorm's running values differ."""
+    """Broadcasts the first process's buffers; BatchNorm's running statistics differ by process."""
     if accelerator.num_processes > 1:
         for buffer in net.buffers():
             torch.distributed.broadcast(buffer, 0)

@@ -1,4 +1,4 @@
-"""Evaluating a split: per-example results first, metrics from them."""
+"""Evaluation of a split: per-example results, and the metrics computed from them."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ from dsd.training.stop import Stop, Stopped
 def evaluate(
     run: Run, net: nn.Module, split: str, stop: Stop | None = None
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Evaluates a run's plain network as it is now; no `stop` where stopping saves nothing."""
+    """Returns (metrics, per-example arrays) of a run's unwrapped network on a split.
+
+    stop: checked between batches; leave it out where there is nothing to save. Raises Stopped.
+    """
     distributed.same_buffers(run.accelerator, net)
     return evaluate_split(
         run.task, net, run.accelerator, split, channels_last=run.options.channels_last, stop=stop
@@ -34,7 +37,7 @@ def evaluate_split(
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Returns (metrics, per-example arrays in the split's order) of a network on a split.
 
-    Uses no random generator. Raises Stopped when a stop is asked for; nothing is lost by it.
+    Uses no random generator. Raises Stopped when a stop is asked for; evaluating changes nothing.
     """
     was_training = net.training
     net.eval()
@@ -60,7 +63,7 @@ def evaluate_split(
 
 
 def _small(values: np.ndarray) -> np.ndarray:
-    """Returns the values in the smallest type that the record needs: the sidecar is kept in git."""
+    """Returns the values in a small type: float32, or the smallest integer; git keeps the file."""
     if values.dtype == np.float64:
         return values.astype(np.float32)
     if values.dtype == np.int64 and len(values):

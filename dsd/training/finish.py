@@ -1,4 +1,4 @@
-"""The end of a phase: tests, weight statistics, its file; and the record of an arm."""
+"""The end of a phase: test sets, weight statistics, phase.json; and the record of an arm."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dsd.training.state import TrainState, save
 
 
 def finish(run: Run, place: Place, state: TrainState) -> None:
-    """Evaluates the weights that the phase carries over, describes them, marks it finished."""
+    """Evaluates the weights to carry over on the test sets, and writes the finished phase."""
     save(run, place, state)
     epoch = carry_over(run, state)
     before = place.parent.checkpoint() if place.parent else None
@@ -63,7 +63,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
 
 
 def carry_over(run: Run, state: TrainState) -> float:
-    """Goes back to the best epoch where the recipe says so; returns the epoch carried over."""
+    """Restores the best held-out epoch where the recipe says so; returns the epoch carried over."""
     best = state.progress.best
     if best is None:
         return state.progress.steps / run.task.steps_per_epoch
@@ -76,8 +76,8 @@ def carry_over(run: Run, state: TrainState) -> float:
 
 
 def write_record(run: Run, arm: str, path: list[Place]) -> Path:
-    """Writes an arm's record from the files of its phases; returns the record's path."""
-    if run.dense and len(path) == 1:  # nothing of it is this seed's
+    """Writes an arm's record from its phases' files; returns the record's path."""
+    if run.dense and len(path) == 1:  # its only phase is another seed's
         return write_record(run.dense, arm, path)
     recipe, task = run.recipe, run.task
     stem = record.stem(recipe.name, recipe.scale, run.overrides, arm, run.seed)
@@ -128,7 +128,7 @@ def _last_stage(place: Place, state: TrainState) -> dict[str, Any]:
 
 
 def _reborn(place: Place, state: TrainState, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Describes the weights that the phase before had pruned, against those before pruning."""
+    """Returns what became of the weights that the phase before had pruned."""
     if before is None or not before["sparsifier"]["masks"] or state.sparsifier.active:
         return {}
     assert place.parent

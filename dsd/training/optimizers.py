@@ -1,4 +1,4 @@
-"""Optimizers by the name a recipe gives them."""
+"""Optimizers, by their names in recipes."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,11 +11,12 @@ from dsd.suite.recipe import Optimizer
 
 
 class RMSpropEpsInside(torch.optim.Optimizer):
-    """RMSprop with eps under the root: w -= lr * g / sqrt(square_avg + eps), as NeuralTalk has it.
+    """RMSprop with eps inside the root: w -= lr * g / sqrt(square_avg + eps), as in NeuralTalk.
 
-    torch's adds eps to the root. With eps 1e-8 the difference is large: under the root it holds
-    back weights whose gradients stay below 1e-4, such as those of rare words.
-    `square_avg` starts at zero and is the mean of g^2, of decay `alpha` a step.
+    torch adds eps to the root. With eps 1e-8 the difference is large: inside the root it slows
+    weights whose gradients stay below 1e-4, such as those of rare words. `square_avg` starts at
+    zero and is the moving average of g^2, with decay `alpha` a step.
+    Source: imagernn/solver.py in github.com/karpathy/neuraltalk.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class RMSpropEpsInside(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Takes one step; `closure`, if given, computes the loss again and returns it."""
+        """Updates the weights once. Returns what `closure`, if given, computes again: the loss."""
         with torch.enable_grad():
             loss = closure() if closure else None
         for group in self.param_groups:
@@ -64,9 +65,9 @@ _CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
 def make_optimizer(
     settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float
 ) -> torch.optim.Optimizer:
-    """Returns the torch optimizer; settings left out keep torch's defaults.
+    """Returns the torch optimizer; settings that are not given have torch's defaults.
 
-    Raises UserError when the optimizer does not know a setting, e.g. Adam and nesterov.
+    Raises UserError for a setting that the optimizer does not have, e.g. nesterov in Adam.
     """
     given = settings.model_dump(exclude={"name"}, exclude_none=True)
     try:

@@ -1,6 +1,6 @@
-"""One phase: for every epoch, for every batch, a step; the sparsifier holds the mask after each.
+"""One phase: for every epoch, for every batch, one optimizer step.
 
-The mask itself is applied in the optimizer's step hook (dsd/pruning/sparsifier.py).
+The mask is applied after each step by the optimizer's hook (dsd/pruning/sparsifier.py).
 """
 
 import copy
@@ -21,11 +21,11 @@ from dsd.training.run import Run
 from dsd.training.state import Progress, TrainState, save
 from dsd.training.stop import Stopped
 
-CHECK_EVERY = 20  # steps between looks at the loss and the clock where a look costs a device sync
+CHECK_EVERY = 20  # steps between checks of loss and clock where a check costs a device sync
 
 
 class NotFinite(Exception):
-    """The training loss became infinite or NaN; `step` counts from the phase's start."""
+    """The training loss is infinite or NaN at a step, counted from the phase's start."""
 
     def __init__(self, step: int) -> None:
         super().__init__(f"the loss is not finite at step {step}")
@@ -33,9 +33,10 @@ class NotFinite(Exception):
 
 
 def train(run: Run, place: Place, state: TrainState) -> None:
-    """Trains a phase from where its state stands to its end.
+    """Trains a phase from its state to its end.
 
-    Raises Stopped, after a checkpoint, when a stop is asked for; NotFinite for such a loss.
+    Raises Stopped, after a checkpoint, when a stop is asked for; NotFinite for an infinite or NaN
+    loss.
     """
     progress, per_epoch = state.progress, run.task.steps_per_epoch
     total = round(place.node.phase.epochs * per_epoch)
@@ -43,8 +44,8 @@ def train(run: Run, place: Place, state: TrainState) -> None:
         progress.sessions.append(run.provenance)
     run.reporter.phase(place, total, progress.steps, run.task.unit, per_epoch)
     while True:
-        at_border = progress.steps == total or progress.steps % per_epoch == 0
-        if at_border and len(progress.epochs) < math.ceil(progress.steps / per_epoch):
+        between_epochs = progress.steps == total or progress.steps % per_epoch == 0
+        if between_epochs and len(progress.epochs) < math.ceil(progress.steps / per_epoch):
             finish_epoch(run, place, state)
         if progress.steps == total:
             return
@@ -52,16 +53,19 @@ def train(run: Run, place: Place, state: TrainState) -> None:
 
 
 def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
-    """Trains to the end of the epoch, or of the phase."""
+    """Trains to the end of the epoch, or of the phase, which has `total` optimizer steps.
+
+    Raises Stopped and NotFinite, as `train` does.
+    """
     progress, task, optimizer = state.progress, run.task, state.optimizer
     phase, device = place.node.phase, run.accelerator.device
-    before = sum(math.ceil(node.phase.epochs) for node in place.path[:-1])  # each its own order
+    before = sum(math.ceil(node.phase.epochs) for node in place.path[:-1])  # other shuffles
     epoch, first_step = divmod(progress.steps, task.steps_per_epoch)
     shard = distributed.shard(run.accelerator)
-    look_always = device.type == "cpu" and run.accelerator.num_processes == 1
+    check_always = device.type == "cpu" and run.accelerator.num_processes == 1
     state.model.train()
     started = time.monotonic()
-    recent: list[Tensor] = []  # losses not yet looked at
+    recent: list[Tensor] = []  # losses not yet checked
     for batch in task.batches(before + epoch, first_step, shard):
         rate = phase.lr * phase.decay.scale(progress.steps / task.steps_per_epoch, phase.epochs)
         for group in optimizer.param_groups:
@@ -70,11 +74,11 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
         loss, examples, sums = task.loss(
             state.model, to_device(batch, device, run.options.channels_last)
         )
-        run.accelerator.backward(loss * distributed.share(run.accelerator, examples))
+        run.accelerator.backward(loss * distributed.loss_weight(run.accelerator, examples))
         clip(run, state.net)
         try:
             optimizer.step()
-        except NoOrder:  # masks that grow meet such weights before the loss is looked at
+        except NoOrder:  # a gradual schedule sees such weights before the check
             raise NotFinite(progress.steps + 1) from None
 
         progress.steps += 1
@@ -82,29 +86,29 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
         recent.append(loss.detach())
         run.reporter.step(progress.steps, examples)
         last = progress.steps == total or progress.steps % task.steps_per_epoch == 0
-        if look_always or last or progress.steps % CHECK_EVERY == 0:
+        if check_always or last or progress.steps % CHECK_EVERY == 0:
             progress.seconds += time.monotonic() - started
             started = time.monotonic()
-            look(run, place, state, recent)
+            check(run, place, state, recent)
         if last:
             break
     progress.seconds += time.monotonic() - started
 
 
-def look(run: Run, place: Place, state: TrainState, recent: list[Tensor]) -> None:
-    """Looks at the recent losses, the clock and the signals: fails, saves or stops; empties them.
+def check(run: Run, place: Place, state: TrainState, recent: list[Tensor]) -> None:
+    """Checks and empties the recent losses; saves a checkpoint when it is time.
 
-    Raises NotFinite, or Stopped after a checkpoint.
+    Raises NotFinite for a loss, Stopped when a stop is asked for, after a checkpoint.
     """
-    finite_ones = torch.isfinite(torch.stack(recent)).tolist()
+    are_finite = torch.isfinite(torch.stack(recent)).tolist()
     recent.clear()
     due = time.monotonic() - state.saved_at >= run.checkpoint_every_s
     failed, stopping, saving = distributed.any_process(
-        run.accelerator, not all(finite_ones), run.stop.asked(), due
+        run.accelerator, not all(are_finite), run.stop.asked(), due
     )
     if failed:
-        first = finite_ones.index(False) if False in finite_ones else len(finite_ones) - 1
-        raise NotFinite(state.progress.steps - len(finite_ones) + first + 1)
+        first = are_finite.index(False) if False in are_finite else len(are_finite) - 1
+        raise NotFinite(state.progress.steps - len(are_finite) + first + 1)
     if stopping or saving:
         save(run, place, state)
     if stopping:
@@ -112,7 +116,7 @@ def look(run: Run, place: Place, state: TrainState, recent: list[Tensor]) -> Non
 
 
 def clip(run: Run, net: nn.Module) -> None:
-    """Clips the gradient entry by entry, or as a whole (L2), as the recipe says."""
+    """Clips the gradient's entries or its L2 norm, as the recipe says."""
     if run.recipe.clip_value is not None:
         nn.utils.clip_grad_value_(net.parameters(), run.recipe.clip_value)
     if run.recipe.clip_norm is not None:
@@ -128,7 +132,10 @@ def add_up(progress: Progress, examples: int, sums: dict[str, Tensor]) -> None:
 
 
 def finish_epoch(run: Run, place: Place, state: TrainState) -> None:
-    """Writes the epoch's row: means over the training examples, results of the held-out split."""
+    """Adds the epoch's row to the log: means over the training examples, held-out metrics.
+
+    Raises Stopped, after a checkpoint, and UserError for a metric that is not finite.
+    """
     started = time.monotonic()
     progress, heldout = state.progress, run.task.heldout
     names = sorted(progress.sums)
@@ -147,7 +154,7 @@ def finish_epoch(run: Run, place: Place, state: TrainState) -> None:
             save(run, place, state)
             raise
         row["heldout"] = finite(metrics, f"epoch {row['epoch']:g}, {heldout}")
-        growing = state.sparsifier.growing  # a mask half grown is carried over to no phase
+        growing = state.sparsifier.growing  # masks below their final sparsity are not carried over
         if run.recipe.carry_over == "best_heldout" and not growing:
             _keep_best(state, row, run.task.choose_by)
     progress.epochs.append(row)

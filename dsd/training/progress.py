@@ -1,4 +1,4 @@
-"""What a run shows: a bar on a terminal, lines in a log file, scalars for TensorBoard."""
+"""Progress of a run: a bar on a terminal, lines in a log file, scalars for TensorBoard."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ from dsd.runs.tree import Place
 
 
 class Reporter:
-    """Shows phase, epoch, speed and time left; writes scalars beside the run when asked to."""
+    """Shows phase, epoch, speed and time left; writes scalars for TensorBoard where asked."""
 
     def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
         self._console = console
@@ -28,7 +28,10 @@ class Reporter:
         self._task = TaskID(0)
 
     def phase(self, place: Place, steps: int, done: int, unit: str, per_epoch: int) -> None:
-        """A phase begins, or goes on at step `done` of `steps`."""
+        """Shows that a phase begins, or resumes after `done` of `steps` optimizer steps.
+
+        unit: what an example is called. per_epoch: optimizer steps in an epoch.
+        """
         self.close()
         node = place.node
         self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
@@ -62,7 +65,7 @@ class Reporter:
             )
 
     def step(self, done: int, examples: int) -> None:
-        """A step is done; `examples` were in it."""
+        """Shows that `done` optimizer steps are done, the last with so many examples."""
         self._examples += examples
         self._done = done
         if self._bar:
@@ -71,16 +74,16 @@ class Reporter:
             )
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; `row` is its line in the record."""
-        figures = {
+        """Shows that an epoch is done; `row` is its row in the record's log."""
+        metrics = {
             f"{split}/{name}": value
             for split in ("train", "heldout")
             for name, value in row.get(split, {}).items()
         }
-        line = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        line = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         self.note(f"  epoch {row['epoch']:g}/{self._epochs:g}  {line}  {self._speed()}")
         if self._writer:
-            for name, value in {**figures, "lr": row["lr"]}.items():
+            for name, value in {**metrics, "lr": row["lr"]}.items():
                 self._writer.add_scalar(name, value, self._done)
             self._writer.flush()
 
@@ -89,7 +92,7 @@ class Reporter:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Takes the bar away and closes the scalars' file."""
+        """Removes the bar and closes the scalars' file."""
         if self._bar:
             self._bar.stop()
             self._bar = None

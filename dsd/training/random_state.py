@@ -1,4 +1,4 @@
-"""The state of every random generator: seeded from words, saved in checkpoints, put back."""
+"""The state of all random generators: seeded from words, saved in checkpoints, restored."""
 
 import hashlib
 import random
@@ -9,7 +9,7 @@ import torch
 
 
 def rng_state() -> dict[str, Any]:
-    """Returns the state of every random generator of this process, readable by `torch.load`."""
+    """Returns the state of all random generators of this process; `torch.load` can read it."""
     version, internal, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
@@ -23,7 +23,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Sets every random generator to what `rng_state` returned."""
+    """Restores all random generators to what `rng_state` returned."""
     torch.set_rng_state(state["torch"])
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
@@ -39,7 +39,7 @@ def seed_of(*words: object) -> int:
 
 
 def seed_all(*words: object) -> None:
-    """Seeds every random generator from the words, so that each phase has its own stream."""
+    """Seeds all random generators from the words, so that each phase has its own stream."""
     seed = seed_of(*words)
     torch.manual_seed(seed)
     random.seed(seed)

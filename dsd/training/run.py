@@ -28,7 +28,7 @@ from dsd.training.stop import Stop
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, apart from the recipe; goes into the record."""
+    """How to run, besides the recipe; it goes into the record."""
 
     precision: str = "fp32"
     channels_last: bool = False
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass
 class Run:
-    """What Algorithm 1 needs besides an arm's name."""
+    """A recipe, a seed, and all else that training an arm needs."""
 
     recipe: Recipe
     usual: Recipe  # the same recipe and scale, without the overrides
@@ -51,10 +51,10 @@ class Run:
     runs: Path  # where checkpoints live
     records: Path  # where records go
     checkpoint_every_s: float
-    provenance: dict[str, Any]  # how this process computes: command, revision, device ...
+    provenance: dict[str, Any]  # of this process, see dsd/runs/provenance.py
     stop: Stop
     reporter: Reporter
-    dense: "Run | None" = None  # whose dense phase all arms branch from, where it is another seed's
+    dense: "Run | None" = None  # the run with the dense phase, where it is another seed's
 
     @property
     def folder(self) -> Path:
@@ -74,23 +74,23 @@ class Run:
         )
 
     def owner(self, place: Place) -> "Run":
-        """Returns the run whose seed a phase has."""
+        """Returns the run with a phase's seed: the dense phase can be another seed's."""
         return self.dense if self.dense and place.parent is None else self
 
     def lock(self, place: Place) -> AbstractContextManager[None]:
-        """Holds the phase's folder for the processes of this run."""
+        """Locks the phase's folder for the processes of this run."""
         return lock(place.folder) if self.accelerator.is_main_process else nullcontext()
 
     def sparsifier(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
     ) -> Sparsifier:
-        """Returns what prunes the network as the recipe says. Raises UserError where it cannot."""
+        """Returns the recipe's sparsifier. Raises UserError when it cannot prune the network so."""
         recipe = self.recipe
         try:
             sparsifier = Sparsifier(
                 net, optimizer, phase.sparsity, recipe.exclude, recipe.momentum, scope=phase.scope
             )
-            for other in recipe.phases.values():  # now, not after days of the dense phase
+            for other in recipe.phases.values():  # fails now, not after days of the dense phase
                 groups(sparsifier.layers, other.sparsity, other.scope)
         except ValueError as error:
             raise UserError(f"{recipe.name}: {error}") from None
@@ -104,7 +104,7 @@ class Run:
         return tuple(self.sparsifier(net, optimizer, phase).layers)
 
     def _settings(self, recipe: Recipe, path: Sequence[Node]) -> Settings:
-        """Returns all that decides the result of a path's last phase."""
+        """Returns the settings that decide the result of a path's last phase."""
         return Settings(
             task=recipe.task,
             optimizer=recipe.optimizer,

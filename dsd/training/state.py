@@ -1,4 +1,8 @@
-"""A phase in training: what a checkpoint holds of it, and how it is put back."""
+"""The state of a phase in training, and its checkpoint.
+
+A new field of the checkpoint goes into `Progress`, with a default: all of that is saved. If it
+differs by process, it goes into `_of_this_process` and `resume`.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -20,7 +24,7 @@ from dsd.training.run import Run
 
 @dataclass
 class Progress:
-    """Where a phase stands. Everything in it is saved, and a resumed phase goes on from it."""
+    """How far a phase has come. All of it is in the checkpoint."""
 
     steps: int = 0  # done in this phase
     sums: dict[str, Tensor] = field(default_factory=dict)  # of the unfinished epoch, float64
@@ -34,22 +38,22 @@ class Progress:
 
 @dataclass
 class TrainState:
-    """All that the next step of a phase depends on."""
+    """All that a phase's next optimizer step depends on."""
 
     net: nn.Module  # the plain network: names, state, evaluation
     model: nn.Module  # the same, wrapped for training (autocast, DDP, compile)
     optimizer: torch.optim.Optimizer
     sparsifier: Sparsifier
     progress: Progress = field(default_factory=Progress)
-    stages: list[dict[str, Any]] = field(default_factory=list)  # histograms as the phase began
-    half_widths: dict[str, float] = field(default_factory=dict)  # of the histograms, from the end
+    stages: list[dict[str, Any]] = field(default_factory=list)  # histograms at the phase's start
+    half_widths: dict[str, float] = field(default_factory=dict)  # of histograms, set at the end
     saved_at: float = field(default_factory=time.monotonic)  # the last checkpoint, in this process
 
 
 def build(run: Run, place: Place) -> TrainState:
     """Returns the state of a phase before anything is loaded into it."""
     accelerator = run.accelerator
-    accelerator.free_memory()  # it keeps every model it has prepared
+    accelerator.free_memory()  # it would keep every model that it has prepared
     net = run.task.model().to(accelerator.device)
     if run.options.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -59,7 +63,7 @@ def build(run: Run, place: Place) -> TrainState:
 
 
 def save(run: Run, place: Place, state: TrainState) -> None:
-    """Writes the phase's checkpoint; all processes call it together."""
+    """Writes the phase's checkpoint; all processes must call it together."""
     progress, accelerator = state.progress, run.accelerator
     skipped = gather(accelerator, run.task.skipped)
     progress.skipped = sorted({*progress.skipped, *(name for names in skipped for name in names)})
@@ -83,7 +87,7 @@ def save(run: Run, place: Place, state: TrainState) -> None:
 
 
 def resume(run: Run, place: Place) -> TrainState | None:
-    """Returns the phase as its checkpoint holds it, None where there is none.
+    """Returns the phase's state from its checkpoint, None where there is none.
 
     Raises UserError when the checkpoint is damaged or was trained with other settings.
     """
@@ -105,20 +109,20 @@ def resume(run: Run, place: Place) -> TrainState | None:
 
 
 def load(state: TrainState, saved: dict[str, Any]) -> None:
-    """Puts a checkpoint's weights, optimizer and masks into a state."""
+    """Loads a checkpoint's weights, optimizer and masks into a state."""
     state.net.load_state_dict(saved["model"])
     state.optimizer.load_state_dict(saved["optimizer"])
     state.sparsifier.load_state_dict(saved["sparsifier"])
 
 
 def last_saved(place: Place) -> str:
-    """Returns in words where the last good checkpoint of an unfinished phase stands."""
+    """Returns which checkpoint is the last good one of a phase, in words for a message."""
     kept = checkpoint.load(place.folder)
     return f"of step {kept['progress']['steps']}" if kept else "is the phase before's"
 
 
 def refuse_without_heldout(run: Run) -> None:
-    """Raises UserError when the best epoch is wanted and nothing can tell which that is."""
+    """Raises UserError for carry_over: best_heldout where there is no held-out split."""
     if run.recipe.carry_over == "best_heldout" and not run.task.heldout:
         raise UserError(
             f"{run.recipe.name}: carry_over: best_heldout needs a held-out split; "
@@ -127,6 +131,6 @@ def refuse_without_heldout(run: Run) -> None:
 
 
 def _of_this_process(progress: Progress) -> dict[str, Any]:
-    """Returns what each process has of its own: generators, and sums over its shards."""
+    """Returns what differs by process: random generators, and sums over its examples."""
     sums = {name: value.cpu() for name, value in progress.sums.items()}
     return {"rng": rng_state(), "sums": sums, "examples": progress.examples}

@@ -13,7 +13,7 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Remembers that a stop was asked for, so that the loop can end at a step's border."""
+    """Remembers that a stop was asked for, so that the loop can end between two optimizer steps."""
 
     def __init__(self, limit_minutes: float | None = None) -> None:
         self.reason = ""
@@ -29,7 +29,7 @@ class Stop:
             signal.signal(number, self._handle)
 
     def asked(self) -> bool:
-        """Tells whether to stop now."""
+        """Returns whether to stop now."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self.reason = self.reason or "the time limit is reached"
         return bool(self.reason)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dsd.export import inference_cost as proof
+from dsd.export import inference_cost
 from dsd.export.export import export
 from dsd.runs import checkpoint
+from dsd.runs.tree import FORMAT
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from models import build
@@ -61,8 +62,8 @@ KINDS = {
 def one_round(monkeypatch):
     """Times each network once."""
     for name in ("ROUNDS", "FEWEST"):
-        monkeypatch.setattr(proof, name, 1)
-    monkeypatch.setattr(proof, "LEAST", 0.0)
+        monkeypatch.setattr(inference_cost, name, 1)
+    monkeypatch.setattr(inference_cost, "LEAST", 0.0)
 
 
 def trained(root: Path, recipe: str) -> Path:
@@ -76,7 +77,13 @@ def trained(root: Path, recipe: str) -> Path:
         folder.mkdir(parents=True)
         phase = {"epochs": 1.0, "lr": 0.1, "sparsity": 0.0}
         path = [*path, {"name": name, "folder": name, "phase": phase, "mask": "none"}]
-        settings = {"task": task, "path": path, "seed": 3, "precision": "fp32", "weights": None}
+        settings = {
+            "task": task,
+            "optimizer": {"name": "sgd"},
+            "path": path,
+            "seed": 3,
+            "corpus": "",
+        }
         torch.manual_seed(len(path))
         net = build(network, **options)
         for value in net.state_dict().values():  # running means and variances too
@@ -84,7 +91,11 @@ def trained(root: Path, recipe: str) -> Path:
                 value.copy_(torch.rand_like(value) / 10)
         state = {"settings": settings, "model": net.state_dict(), "assets": assets}
         checkpoint.save(folder, state)
-        phase = {"settings": settings, "test": {"test": {"figure": 1.0}}, "made": {}}
+        record = {key: {} for key in ("layers", "sign_changes", "returned", "made", "decay")}
+        record |= {key: [] for key in ("log", "stages", "skipped")}
+        record |= {"name": name, "folder": name, "mask": "none", "sparsity": 0.0, "epochs": 1.0}
+        record |= {"steps": 1, "lr": 0.1, "handed_on_epoch": 1.0, "test": {"test": {"error": 1.0}}}
+        phase = {"format": FORMAT, "settings": settings, "parameters": 1, "record": record}
         (folder / "phase.json").write_text(json.dumps(phase))
     return folder
 
@@ -145,7 +156,7 @@ def test_torchvisions_networks_need_nothing_of_the_suite(tmp_path, recipe, neede
 def test_the_cost_is_of_inference_without_googlenets_auxiliary_heads(tmp_path):
     _, compared = export(SUITE, trained(tmp_path, "imagenet-googlenet"), tmp_path, tmp_path / "out")
     net = build("googlenet", num_classes=3, aux_heads=False).eval()
-    assert compared["network"]["flops"] == proof.flops(net, (torch.zeros(1, 3, 64, 64),))
+    assert compared["network"]["flops"] == inference_cost.flops(net, (torch.zeros(1, 3, 64, 64),))
 
 
 def test_starting_weights_bring_their_terms(tmp_path):

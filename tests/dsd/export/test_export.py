@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dsd.cli import app
 from dsd.errors import UserError
-from dsd.export import inference_cost as proof
+from dsd.export import inference_cost
 from dsd.export.export import FILES, export
 from dsd.export.model_card import text
 from dsd.runs import checkpoint
@@ -51,8 +51,8 @@ LAST = "runs/points-mlp.mini/seed0/dense/sparse/redense"
 def one_round(monkeypatch):
     """Times each network once."""
     for name in ("ROUNDS", "FEWEST"):
-        monkeypatch.setattr(proof, name, 1)
-    monkeypatch.setattr(proof, "LEAST", 0.0)
+        monkeypatch.setattr(inference_cost, name, 1)
+    monkeypatch.setattr(inference_cost, "LEAST", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def change(folder: Path, **changes) -> None:
     checkpoint.save(folder, {**state, **changes})
 
 
-def test_a_phase_is_exported_with_its_weights_settings_card_and_proof(suite):
+def test_a_phase_is_exported_with_its_weights_settings_card_and_inference_cost(suite):
     folder, compared = exported(suite)
     assert folder == suite.root / "exports" / "points-mlp.mini.dsd.seed0"
     assert {path.name for path in folder.iterdir()} == set(FILES)
@@ -106,7 +106,7 @@ def test_a_phase_is_exported_with_its_weights_settings_card_and_proof(suite):
     assert config["path"] == "dense/sparse/redense"
     assert config["assets"] == {"classes": ["apart", "together"]}
     assert config["weights"]["sha256"] == sha256(folder / "model.safetensors")
-    assert compared == json.loads((folder / "proof.json").read_text())
+    assert compared == json.loads((folder / "inference_cost.json").read_text())
     parameters = 4 * 32 + 32 + 32 * 32 + 32 + 32 * 2 + 2
     assert compared["differences"] == []
     assert compared["network"]["parameters"] == compared["baseline"]["parameters"] == parameters
@@ -125,7 +125,7 @@ def test_the_card_says_what_it_is_and_escapes_what_data_say(suite):
     error = phase.test["test"]["error_pct"]
     assert result["metrics"] == [{"type": "error_pct", "value": round(error, 4)}]
     assert "# A small network on points: arm dsd, seed 0" in card
-    assert "no model for use" in card  # it is of a miniature
+    assert "not a model for use" in card  # it is of a miniature
     assert "| sparse | 1.25 | 0.01 | 0.5, magnitude |" in card
     assert f"| test | error\\_pct | {error:.2f} |" in card
     assert "From the record points-mlp.mini.dsd.seed0.json." in card
@@ -141,7 +141,7 @@ def test_the_licence_of_a_corpus_that_is_no_miniature_is_what_its_task_says(suit
     assert folder.name == "points-mlp.dense-sparse-redense.seed0"
     card = (folder / "README.md").read_text()
     assert "- Points: anyone's \\<script\\>.\n- Starting weights: none.\n" in card
-    assert "no model for use" not in card
+    assert "not a model for use" not in card
 
 
 def test_text_cannot_become_markup():
@@ -215,7 +215,7 @@ def test_in_place_products_count_as_operations():
             batch = torch.zeros(2, 3, 7).baddbmm_(x.expand(2, 3, 5), torch.ones(2, 5, 7))
             return batch[0].addmm_(x, torch.ones(5, 7))
 
-    assert proof.flops(InPlace(), (torch.ones(3, 5),)) == 2 * 3 * 5 * 7 * (2 + 1)
+    assert inference_cost.flops(InPlace(), (torch.ones(3, 5),)) == 2 * 3 * 5 * 7 * (2 + 1)
 
 
 def test_the_command_says_where_and_what(suite):
@@ -274,9 +274,9 @@ def no_baseline(suite: Suite) -> str:
         (lambda suite: "nowhere", "nowhere: holds no checkpoint; train one with dsd run"),
         (lambda suite: "nowhere.json", "nowhere.json: not a run record"),
         (unfinished, "redense: the phase is not finished"),
-        (moved, "elsewhere: its name is of no recipe"),
+        (moved, "elsewhere: named after no recipe"),
         (retrained, "points-mlp.mini.dsd.seed0.json: the folders of this run are not in"),
-        (renamed_parameter, "does not fit the network of today"),
+        (renamed_parameter, "does not fit the network of this revision"),
         (without_plain, "task.py: has no plain(...)"),
         (no_baseline, "dense: holds no checkpoint"),
     ],

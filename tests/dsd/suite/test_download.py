@@ -118,7 +118,7 @@ def test_keeps_a_plain_file_as_it_is(server: Server, tmp_path: Path) -> None:
 def test_goes_on_where_the_connection_broke(server: Server, tmp_path: Path) -> None:
     server.send_at_most = 100_000
     for _ in range(2):
-        with pytest.raises(UserError, match="run it again, it goes on from there") as caught:
+        with pytest.raises(UserError, match="run it again, it resumes from there") as caught:
             fetch(server.download(), tmp_path)
         assert "\n" not in str(caught.value)
     assert names(tmp_path) == ["corpus.tgz.part"]
@@ -152,7 +152,7 @@ def test_a_whole_part_is_unpacked(server: Server, tmp_path: Path, size_known: bo
 
 @pytest.mark.parametrize("wrong", [{"md5": "0" * 32}, {"bytes": 5}])
 def test_a_wrong_file_is_removed(server: Server, tmp_path: Path, wrong: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=r"corpus\.tgz: MD5 .* belongs; the file is removed"):
+    with pytest.raises(UserError, match=r"corpus\.tgz: MD5 .* is expected; the file is removed"):
         fetch(server.download(**wrong), tmp_path)
     assert names(tmp_path) == []
     fetch(server.download(), tmp_path)
