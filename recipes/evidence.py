@@ -56,7 +56,8 @@ def train(evidence: Evidence, words: list[str], minutes: float | None = None) ->
                 _say(str(error))
                 code = FAULT
                 continue
-            ended = child.run(_command(job, arms, words, remaining))
+            records = ["--records", str(evidence.folder(job.item))]
+            ended = child.run(_command(job, arms, words + records, remaining))
         if child.stopped or ended == EXIT_CODE:
             return EXIT_CODE
         if ended or evidence.missing(job):
@@ -170,7 +171,6 @@ def main() -> int:
             show(evidence)
             return 0
         words = ["--runs", str(given.runs)] if given.runs else []
-        words += ["--records", str(given.records)] if given.records else []
         return train(evidence, words, given.time_limit)
     except UserError as error:
         _say(str(error))

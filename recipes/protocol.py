@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dsd.errors import UserError
@@ -30,6 +31,7 @@ class Options(_Strict):
 class Item(_Strict):
     """Arms of one recipe at one scale, each with the same seeds."""
 
+    title: str = ""  # in the table, where recipe, scale and settings are too long
     recipe: str
     scale: str = "full"
     settings: tuple[str, ...] = ()  # as `dsd run` takes them: key=value
@@ -38,6 +40,7 @@ class Item(_Strict):
     first_seeds: Annotated[int, Field(ge=0)] = 6  # so many before any item gets the rest
     options: Options = Options()
     shares_dense_with: str | None = None  # another scale, whose dense phase is the same
+    records: str | None = None  # a folder of the suite for them, where not the usual one
 
     @field_validator("seeds")
     @classmethod
@@ -49,7 +52,7 @@ class Item(_Strict):
         return tuple(range(seeds[0], seeds[1] + 1))
 
     def __str__(self) -> str:
-        return " ".join([self.recipe, self.scale, *self.settings])
+        return self.title or " ".join([self.recipe, self.scale, *self.settings])
 
 
 class Protocol(_Strict):
@@ -95,6 +98,8 @@ class Evidence:
 
     def folder(self, item: Item) -> Path:
         """Returns where an item's records are."""
+        if item.records and not self.records:
+            return self.suite.root / item.records
         return self.records or records_folder(self.suite, item.scale, self.runs)
 
     def recipe(self, item: Item) -> Recipe:
@@ -134,12 +139,12 @@ def show(evidence: Evidence) -> None:
         except UserError as error:
             faults.append(f"{item}: {error}")
             cost = "?"
-        table.add_row(str(item), "\n".join(counts), seeds or "-", cost)
+        table.add_row(escape(str(item)), "\n".join(counts), seeds or "-", cost)
     console = Console()
     console.print(table)
     console.print(f"core-hours of training left: {total:.1f}, at the pace of the records")
     for fault in faults:
-        console.print(fault, soft_wrap=True)
+        console.print(fault, soft_wrap=True, markup=False)
 
 
 def _hours(
@@ -170,8 +175,9 @@ def _hours(
 
 def _core_seconds_per_epoch(evidence: Evidence, item: Item) -> float:
     """Returns what an epoch took on a processor at this scale, or else at any scale."""
-    folder = evidence.folder(item)
-    read = [record.read(path) for path in sorted(folder.glob(f"{item.recipe}*.json"))]
+    folders = {evidence.folder(item), records_folder(evidence.suite, item.scale, evidence.runs)}
+    paths = [path for folder in folders for path in folder.glob(f"{item.recipe}*.json")]
+    read = [record.read(path) for path in sorted(paths)]
     alike = [one for one in read if one.scale == item.scale] or read
     phases = [phase for one in alike for phase in one.phases]
     phases = [phase for phase in phases if phase.made["device"].startswith("cpu")]

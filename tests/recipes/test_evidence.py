@@ -144,7 +144,11 @@ def test_every_items_first_seeds_come_before_any_items_rest(suite):
 def test_the_committed_protocol_is_valid():
     items = read_protocol(ROOT / "recipes" / "evidence.yaml").items
     assert {item.recipe for item in items} <= Suite(ROOT).recipes.keys()
-    assert items[0].seeds == tuple(range(1, 13))
+    trials = [item for item in items if item.records == "results/trials"]
+    assert {seed for item in trials for seed in item.seeds} == {0}, "seed 0 chooses schedules"
+    acting = [item for item in items if item.scale == "acting"]
+    assert acting
+    assert all(item.seeds == tuple(range(1, 13)) for item in acting), "and enters no verdict"
     assert all(item.first_seeds == 6 for item in items)
 
 
