@@ -72,7 +72,7 @@ def _facts(recipe: Recipe) -> Iterator[str]:
         if phase.decay.shape != "constant":
             yield f"rate inside {phase_name(name)}: {_decay(phase.decay)}"
     yield f"never pruned: {', '.join(recipe.exclude)}, biases, normalisation"
-    yield f"weights handed on: {recipe.carry_over.replace('_', ' ')} epoch"
+    yield f"weights carried over: {recipe.carry_over.replace('_', ' ')} epoch"
     yield f"task: {_pairs(recipe.task)}"
     if recipe.table:
         column = f", {recipe.column}" if recipe.column else ""
@@ -81,7 +81,8 @@ def _facts(recipe: Recipe) -> Iterator[str]:
 
 
 def _scale(recipe: Recipe, scaled: Recipe) -> str:
-    phases = [_phase(scaled, n) for n, phase in scaled.phases.items() if phase != recipe.phases[n]]
+    changed_phases = [n for n, phase in scaled.phases.items() if phase != recipe.phases.get(n)]
+    phases = [_phase(scaled, name) for name in changed_phases]
     changed = {k: v for k, v in scaled.task.items() if v != recipe.task.get(k)}
     said = [", ".join(phases), _pairs(changed), *(n for n in scaled.notes if n not in recipe.notes)]
     return f"- scale `{scaled.scale}`: {'; '.join(part for part in said if part)}\n"
