@@ -20,6 +20,7 @@ from accelerate.state import AcceleratorState
 from dsd.cli import main as dsd_main
 from dsd.errors import UserError
 from dsd.runs import checkpoint, record
+from dsd.runs.files import lock
 from dsd.suite.folder import Suite
 from recipes.evidence import Child, main, share_dense
 from recipes.protocol import Evidence, Item, Job, Protocol, read_protocol
@@ -110,10 +111,12 @@ def held(folder: Path) -> Iterator[None]:
     ready, tell = os.pipe()
     process = os.fork()
     if process == 0:
-        with checkpoint.lock(folder):
-            os.write(tell, b"1")
-            time.sleep(60)
-            os._exit(0)
+        try:
+            with lock(folder):
+                os.write(tell, b"1")
+                time.sleep(60)
+        finally:
+            os._exit(0)  # whatever happens, this process is no second pytest
     os.read(ready, 1)
     try:
         yield
