@@ -48,7 +48,8 @@ def test_loop() -> None:
 
 @pytest.mark.usefixtures("two_steps")
 def test_loops_that_do_not_do_the_same_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "train_epoch", lambda *_, **__: None)
+    for work in ("train_epoch", "finish_epoch"):
+        monkeypatch.setattr(loop, work, lambda *_, **__: None)
     with pytest.raises(SystemExit, match="same weights"):
         loop.case("resnet20", 8, 2, rounds=1, device=CPU)
 

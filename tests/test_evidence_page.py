@@ -1,0 +1,71 @@
+"""docs/evidence.md says of the trials what their records say."""
+
+from pathlib import Path
+
+import pytest
+
+from dsd.runs.record import Record, read
+from dsd.suite.folder import Suite
+
+ROOT = Path(__file__).parents[1]
+METRICS = {
+    "Flickr-8K": ("flickr8k-neuraltalk", "perplexity"),
+    "Imagenette": ("imagenette-squeezenet", "top1_error_pct"),
+    "AN4": ("an4-deepspeech", "wer_pct"),
+}
+
+
+def rows() -> list[list[str]]:
+    page = (ROOT / "docs" / "evidence.md").read_text()
+    table = page.split("<!-- trials:begin -->")[1].split("<!-- trials:end -->")[0]
+    found, task = [], ""
+    for line in table.strip().splitlines()[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        task = cells[0].partition(",")[0] or task
+        found.append([task, *cells[1:]])
+    return found
+
+
+def reborn_pct(record: Record) -> list[float]:
+    """The pruned weights' mean magnitude over the kept weights', weighted by their number."""
+    shares = []
+    for phase in record.phases:
+        of_layers = phase.returned.values()
+        if of_layers:
+            weighted = sum(one["pruned"] * one["relative_magnitude"] for one in of_layers)
+            shares.append(100 * weighted / sum(one["pruned"] for one in of_layers))
+    return shares
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: " ".join(row[:3]))
+def test_a_trial_is_as_its_record_says(row):
+    task, arm, rate, reborn, dense, end, _ = row
+    recipe, metric = METRICS[task]
+    records = [read(path) for path in (ROOT / "results" / "trials").glob(f"{recipe}*.{arm}.*.json")]
+    found = [one for one in records if one.phases[-1].lr == float(rate)]
+    if end.endswith("no record"):
+        assert not found
+        return
+    (record,) = found
+    assert record.seed == 0
+    carried = [
+        next(epoch for epoch in phase.log if epoch["epoch"] == phase.handed_on_epoch)
+        for phase in (record.phases[0], record.phases[-1])
+    ]
+    assert [f"{epoch['heldout'][metric]:.2f}" for epoch in carried] == [dense, end]
+    assert ", ".join(f"{share:.1f}" for share in reborn_pct(record)) == reborn
+
+
+def test_every_trial_is_on_the_page():
+    assert len([row for row in rows() if not row[5].endswith("no record")]) == len(
+        list((ROOT / "results" / "trials").glob("*.json"))
+    )
+
+
+def test_the_acting_scales_have_the_chosen_rates():
+    suite, chosen = Suite(ROOT), [row for row in rows() if row[6] == "chosen"]
+    assert chosen
+    for task, arm, rate, *_ in chosen:
+        recipe = suite.recipe(METRICS[task][0], "acting")
+        phase = recipe.arms[arm].phases[-1]
+        assert recipe.phases[phase].lr == float(rate)
