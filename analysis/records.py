@@ -117,6 +117,8 @@ class Group:
             reasons.append(f"scale {record.scale}")
         if record.overrides:
             reasons.append("changed settings")
+        if (precision := settings(record).precision) != "fp32":
+            reasons.append(f"{precision} where the recipe's default is fp32")
         reasons += _once(note for run in self.runs for note in run.corpus_notes)
         for seeds in self.arms.values():  # an arm's runs share their settings
             reasons.append(_drift(next(iter(seeds.values())).record, suite))

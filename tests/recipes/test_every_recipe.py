@@ -57,7 +57,8 @@ def test_its_plans_are_those_of_the_arms(name):
     for recipe in at_every_scale(name):
         plans = {arm: recipe.plan(arm) for arm in recipe.arms}
         assert len({plan[0] for plan in plans.values()}) == 1, "all share one dense phase"
-        assert {node.name for plan in plans.values() for node in plan} == set(recipe.phases)
+        used = {node.name for plan in plans.values() for node in plan}
+        assert used == set(recipe.phases) if recipe.scale == "full" else used <= set(recipe.phases)
         for arm in ("baseline", "llr"):
             assert all(node.phase.sparsity == 0 for node in plans[arm])
         assert plans["llr"][-1].phase.lr < plans["llr"][0].phase.lr

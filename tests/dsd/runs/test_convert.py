@@ -30,6 +30,7 @@ def test_a_run_stopped_in_mid_phase_goes_on_to_the_same_end(stopped):
     assert len(lines) == 2
     assert list(convert(Suite(stopped), stopped / "runs")) == []
     run = make_run(stopped, CHANGED)
+    run.provenance |= {"command": "dsd run, again"}
     done = record.read(train_arm(run, "dsd"))
     assert [len(phase.made["earlier_sessions"]) for phase in done.phases] == [0, 1, 0]
     expected = torch.load(stopped / "runs" / "end.pt", weights_only=True)
