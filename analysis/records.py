@@ -14,7 +14,7 @@ from dsd.errors import UserError
 from dsd.runs.record import Record, read
 from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Recipe
+from dsd.suite.recipe import Recipe, validate
 
 ARMS = ("baseline", "dsd", "finetune", "llr", "random")  # every recipe's, in the tables' order
 # Settings that a mean may span; what stays includes the fingerprint of the data.
@@ -155,7 +155,8 @@ def read_all(folder: Path, scale: str | None = None) -> list[Run]:
 def settings(record: Record) -> Settings:
     """Returns a record's settings through their model, with the layers that it says were pruned."""
     layers = tuple(record.phases[-1].layers)
-    return Settings.model_validate({**record.settings, "layers": layers})
+    where = f"{record.recipe}, arm {record.arm}, seed {record.seed}: settings"
+    return validate(Settings, {**record.settings, "layers": layers}, where)
 
 
 def of_one_seed(paths: Iterable[Path], purpose: str) -> list[Run]:

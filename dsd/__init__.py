@@ -14,5 +14,5 @@ from dsd.pruning.masks import magnitude_mask, random_mask
 from dsd.pruning.schedule import Gradual
 from dsd.pruning.sparsifier import Sparsifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Gradual", "Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]

@@ -23,9 +23,11 @@ ARMS = {  # arm -> colour, marker
     "finetune": (VERMILION, "^"),
     "llr": ("#009E73", "D"),
     "random": ("#CC79A7", "v"),
+    "sparse": ("#E69F00", "X"),
+    "finetune_best": ("#882255", "<"),
     "dsdsd": ("#56B4E9", "P"),
 }
-OTHER_ARM = ("#E69F00", "X")
+OTHER_ARM = ("#999933", "*")
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,

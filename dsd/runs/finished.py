@@ -10,7 +10,7 @@ from dsd.runs.record import PhaseRecord, Record, label, read
 from dsd.runs.settings import Settings, difference
 from dsd.runs.tree import PhaseFile, read_phase
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Node
+from dsd.suite.recipe import Node, validate
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _folder_of(record: Record, file: Path, runs: Path) -> Path:
 
 def _same(record: Record, phase: PhaseFile) -> bool:
     """Returns whether a record is of this very phase: its settings and its results are the same."""
-    settings = Settings.model_validate(record.settings)
+    settings = validate(Settings, record.settings, f"{record.recipe}: settings of the record")
     return record.final == phase.record.test and not difference(settings, phase.settings)
 
 

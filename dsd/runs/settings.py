@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from dsd.suite.recipe import Node, Optimizer
 
@@ -67,7 +67,10 @@ def _comparable(one: Settings, other: Settings, task: type[BaseModel] | None) ->
 def _task(settings: Settings, model: type[BaseModel] | None, **options: Any) -> dict[str, Any]:
     if model is None:
         return settings.task
-    return model.model_validate(settings.task).model_dump(mode="json", **options)
+    try:
+        return model.model_validate(settings.task).model_dump(mode="json", **options)
+    except ValidationError:  # settings of a task as it was: they differ, and are shown as they are
+        return settings.task
 
 
 def _difference(old: Any, new: Any, key: str) -> str:

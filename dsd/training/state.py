@@ -16,6 +16,7 @@ from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs import checkpoint
 from dsd.runs.settings import Settings
 from dsd.runs.tree import FORMAT, Place, check_format
+from dsd.suite.recipe import validate
 from dsd.training.distributed import gather
 from dsd.training.optimizers import make_optimizer
 from dsd.training.random_state import rng_state, set_rng_state
@@ -95,7 +96,7 @@ def resume(run: Run, place: Place) -> TrainState | None:
     if saved is None:
         return None
     check_format(saved, place.folder)
-    place.check(Settings.model_validate(saved["settings"]))
+    place.check(validate(Settings, saved["settings"], f"{place.folder}: checkpoint"))
     state = build(run, place)
     load(state, saved)
     state.stages, state.half_widths = saved["stages"], saved["half_widths"]

@@ -97,3 +97,18 @@ def test_a_damaged_phase_file_is_refused_by_name(own_suite):
         path.write_text(text)
         with pytest.raises(UserError, match=r"phase\.json"):
             train_arm(run, "baseline")
+
+
+def test_a_task_whose_settings_have_changed_is_refused_in_one_line(own_suite, monkeypatch):
+    train_arm(make_run(own_suite), "baseline")
+    points = own_suite / "recipes" / "points"
+    for file in (points / "task.py", points / "mlp.yaml"):
+        text = (
+            file.read_text()
+            .replace("width: ", "units: ")
+            .replace("settings.width", "settings.units")
+        )
+        file.write_text(text)
+    monkeypatch.delitem(sys.modules, "recipes.points.task")  # as a new process would find it
+    with pytest.raises(UserError, match=r"trained with other settings \(task\."):
+        train_arm(make_run(own_suite), "baseline")
