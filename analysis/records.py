@@ -211,9 +211,11 @@ def _check_whole(path: Path, record: Record) -> None:
 def _check_schedules(group: Group) -> None:
     seen: dict[str, tuple[object, Path]] = {}
     for run in group.runs:
-        nodes = run.record.settings["path"]
-        folders = [node["folder"] for node in nodes]
-        schedules = {"/".join(folders[: i + 1]): node for i, node in enumerate(nodes)}
+        nodes = settings(run.record).path
+        folders = [node.folder for node in nodes]
+        schedules: dict[str, object] = {
+            "/".join(folders[: i + 1]): node for i, node in enumerate(nodes)
+        }
         schedules[f"arm {run.record.arm}"] = folders
         for what, schedule in schedules.items():
             known, path = seen.setdefault(what, (schedule, run.path))

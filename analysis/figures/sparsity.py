@@ -24,7 +24,7 @@ from analysis.figures.plots import (
     tidy,
 )
 from analysis.grid import metric_name, phase_name, split_name
-from analysis.records import FREE, Group, Run, Spread, groups, spread
+from analysis.records import FREE, Group, Run, Spread, groups, settings, spread
 from analysis.sweeps import completed
 from dsd.errors import UserError
 from dsd.runs.record import PhaseRecord, label, read
@@ -203,6 +203,10 @@ def _phases(group: Group) -> list[PhaseRecord]:
 def _but_for_sparsity(group: Group) -> str:
     """Returns what decides dsd's result, but for the sparsities, as a text to compare."""
     record = next(iter(group.arms["dsd"].values())).record
-    settings = {key: value for key, value in record.settings.items() if key not in FREE}
-    plan = [(node["name"], {**node["phase"], "sparsity": None}) for node in record.settings["path"]]
-    return json.dumps([record.recipe, record.scale, settings, plan], sort_keys=True)
+    decided = settings(record)
+    shared = decided.model_dump(mode="json", exclude=FREE | {"exclude"})
+    plan = [
+        (node.name, node.phase.model_dump(mode="json", exclude={"sparsity"}))
+        for node in decided.path
+    ]
+    return json.dumps([record.recipe, record.scale, shared, plan], sort_keys=True)
