@@ -56,7 +56,7 @@ def train(evidence: Evidence, words: list[str], minutes: float | None = None) ->
                 _say(str(error))
                 code = FAULT
                 continue
-            records = ["--records", str(evidence.folder(job.item))]
+            records = ["--records", os.path.relpath(evidence.folder(job.item))]
             ended = child.run(_command(job, arms, words + records, remaining))
         if child.stopped or ended == EXIT_CODE:
             return EXIT_CODE
