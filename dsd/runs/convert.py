@@ -36,25 +36,40 @@ def convert(suite: Suite, runs: Path) -> Iterator[str]:
 
 
 def _convert(suite: Suite, folder: Path) -> str:
+    """Converts one phase; each part is done only if a stop before it left it undone."""
     state = checkpoint.load(folder)
     assert state is not None
     layers = _pruned(state["model"], state["settings"]["exclude"])
-    done = folder / "phase.json"
-    old = _read(done) if done.exists() else None
-    if old is not None and old.get("format", 1) == 1:
-        parameters, raw = old.pop("parameters"), old.pop("settings")
-        settings = _settings(raw, layers, folder)
-        record = validate(PhaseRecord, old, str(done))
-        file = PhaseFile(format=FORMAT, settings=settings, parameters=parameters, record=record)
-        text = json.dumps(file.model_dump(mode="json"), allow_nan=False)
-        write_atomically(done, text.encode())
-    if state.get("format", 1) != 1:
-        return "phase.json" if old is not None and old.get("format", 1) == 1 else ""
     settings = _settings(state["settings"], layers, folder)
-    content = {"half_widths": {}, **state}  # only written at the end of a phase
-    content |= {"format": FORMAT, "settings": settings.model_dump(mode="json")}
-    checkpoint.save(folder, content)
-    return _rename(suite, folder, settings)
+    changed = _convert_phase_file(folder / "phase.json", layers)
+    if state.get("format", 1) == 1:
+        content = {"half_widths": {}, **state}  # only written at the end of a phase
+        content |= {"format": FORMAT, "settings": settings.model_dump(mode="json")}
+        checkpoint.save(folder, content)
+        changed = True
+    new = _rename(suite, folder, settings)
+    if new:
+        return f"converted, now {new}"
+    return "converted" if changed else ""
+
+
+def _convert_phase_file(path: Path, layers: tuple[str, ...]) -> bool:
+    """Converts a finished phase's file; returns whether there was anything to do."""
+    if not path.exists():
+        return False
+    try:
+        old = dict(json.loads(path.read_text()))
+        if old.get("format", 1) != 1:
+            return False
+        parameters, raw = old.pop("parameters"), old.pop("settings")
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: damaged; remove it to train the phase again") from None
+    settings = _settings(raw, layers, path.parent)
+    record = validate(PhaseRecord, old, str(path))
+    file = PhaseFile(format=FORMAT, settings=settings, parameters=parameters, record=record)
+    text = json.dumps(file.model_dump(mode="json"), allow_nan=False)
+    write_atomically(path, text.encode())
+    return True
 
 
 def _pruned(model: dict[str, Tensor], exclude: list[str]) -> tuple[str, ...]:
@@ -78,19 +93,14 @@ def _settings(raw: dict[str, Any], layers: tuple[str, ...], folder: Path) -> Set
     return validate(Settings, {**raw, "layers": layers}, f"{folder}: settings")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except ValueError:
-        raise UserError(f"{path}: damaged; remove it to train the phase again") from None
-
-
 def _rename(suite: Suite, folder: Path, settings: Settings) -> str:
-    """Renames the folder of a phase with changed settings to their present digest."""
+    """Gives the folder of changed settings its present name; returns it, "" when it has it."""
     name = settings.path[-1].folder
     if folder.name == name:
-        return "converted"
+        return ""
     corpus = folder.parents[len(settings.path)].name.partition("-")[0]
     new = folder.with_name(f"{name}-{digest(settings, suite.task_module(corpus).Settings)}")
+    if folder == new:
+        return ""
     folder.rename(new)
-    return f"converted, now {new.name}"
+    return new.name

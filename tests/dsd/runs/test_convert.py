@@ -1,14 +1,18 @@
 """Runs of version 0.1.0: format1.zip was stopped by it in mid-phase, beside the end it came to."""
 
 import json
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from dsd.errors import UserError
-from dsd.runs import record
+from dsd.runs import checkpoint, record
+from dsd.runs import convert as conversion
 from dsd.runs.convert import convert
 from dsd.suite.folder import Suite
 from dsd.training.algorithm import train_arm
@@ -46,6 +50,44 @@ def test_a_run_that_is_not_converted_is_refused_with_the_remedy(stopped):
     done.write_text(json.dumps({**json.loads(done.read_text()), "format": 3}))
     with pytest.raises(UserError, match="format 3, this program reads 2; update this program"):
         train_arm(make_run(stopped, CHANGED), "dsd")
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_conversion_killed_before_any_of_its_writes_goes_on(stopped, monkeypatch, writes):
+    whole = Path(shutil.copytree(stopped, stopped.with_name("whole")))
+    list(convert(Suite(whole), whole / "runs"))
+    left = iter(range(writes))
+
+    def until_killed(write: Callable[..., Any]) -> Callable[..., Any]:
+        def attempt(*words: Any) -> Any:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return write(*words)
+
+        return attempt
+
+    with monkeypatch.context() as patch:
+        for name in ("write_atomically", "_rename"):
+            patch.setattr(conversion, name, until_killed(getattr(conversion, name)))
+        patch.setattr(checkpoint, "save", until_killed(checkpoint.save))
+        with pytest.raises(KeyboardInterrupt):
+            list(convert(Suite(stopped), stopped / "runs"))
+    list(convert(Suite(stopped), stopped / "runs"))
+
+    def phases(suite: Path) -> dict[Path, object]:
+        found = suite.glob("runs/**/checkpoint.json")
+        return {path.relative_to(suite): checkpoint.load(path.parent)["format"] for path in found}
+
+    assert phases(stopped) == phases(whole)
+    assert set(phases(whole).values()) == {2}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3"])
+def test_a_damaged_phase_file_is_refused_by_name(stopped, text):
+    (done,) = stopped.glob("runs/*/seed0/dense/phase.json")
+    done.write_text(text)
+    with pytest.raises(UserError, match=r"phase\.json: damaged; remove it"):
+        list(convert(Suite(stopped), stopped / "runs"))
 
 
 def test_the_command(stopped, dsd):
