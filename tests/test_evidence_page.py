@@ -1,9 +1,11 @@
 """docs/evidence.md says of the trials what their records say."""
 
 from pathlib import Path
+from statistics import stdev
 
 import pytest
 
+from analysis.power import detectable, seeds_needed
 from dsd.runs.record import Record, read
 from dsd.suite.folder import Suite
 
@@ -69,3 +71,40 @@ def test_the_acting_scales_have_the_chosen_rates():
         recipe = suite.recipe(METRICS[task][0], "acting")
         phase = recipe.arms[arm].phases[-1]
         assert recipe.phases[phase].lr == float(rate)
+
+
+def differences(task: str) -> list[float]:
+    """dsd minus finetune by seed, in the records of the old schedules."""
+    stem, measure = {
+        "Flickr-8K": (
+            "flickr8k-neuraltalk.lite0",
+            lambda final: (final["test_beam1"]["bleu4"] + final["test_beam20"]["bleu4"]) / 2,
+        ),
+        "Imagenette": (
+            "imagenette-squeezenet.caffe",
+            lambda final: final["test"]["top1_error_pct"],
+        ),
+        "AN4": ("an4-deepspeech.width256", lambda final: final["test"]["wer_pct"]),
+    }[task]
+    arms = {
+        arm: {
+            one.seed: measure(one.final)
+            for one in map(read, (ROOT / "results" / "runs").glob(f"{stem}.{arm}.seed*.json"))
+        }
+        for arm in ("dsd", "finetune")
+    }
+    return [arms["dsd"][seed] - arms["finetune"][seed] for seed in arms["dsd"]]
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_the_plans_power_is_that_of_the_old_records(task):
+    page = (ROOT / "docs" / "evidence.md").read_text()
+    table = page.split("| dsd minus finetune |")[1].split("\n\n")[0].splitlines()
+    (row,) = [line for line in table if line.startswith(f"| {task}, ")]
+    _, spread, six, twelve, whole, third = [cell.strip() for cell in row.strip("|").split("|")]
+    found = differences(task)
+    sd = stdev(found)
+    assert spread == f"{sd:.2f} ({len(found)})"
+    assert [six, twelve] == [f"{detectable(sd, n):.2f}" for n in (6, 12)]
+    effect = {"Flickr-8K": 1.70, "Imagenette": 0.80, "AN4": 1.323}[task]
+    assert [int(whole), int(third)] == [seeds_needed(sd, effect), seeds_needed(sd, effect / 3)]

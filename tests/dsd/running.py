@@ -39,3 +39,16 @@ def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
     """Returns the weights that a finished phase carries over; the dense one is depth 1."""
     model: dict[str, torch.Tensor] = run.path(arm)[depth - 1].checkpoint()["model"]
     return model
+
+
+class StopAfter(Stop):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def asked(self) -> bool:
+        self.looks -= 1
+        self.reason = "enough" if self.looks < 0 else ""
+        return bool(self.reason)
