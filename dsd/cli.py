@@ -236,19 +236,22 @@ def evaluate(
 @app.command("convert")
 def convert_runs(
     runs: Annotated[
-        Path | None, typer.Argument(help="A folder of runs (default: the suite's runs/).")
+        Path | None,
+        typer.Argument(help="A folder of runs or records (default: the suite's runs/)."),
     ] = None,
 ) -> None:
-    """Converts runs of version 0.1.0 for this version; nothing is trained.
+    """Converts runs and records of earlier versions for this one; nothing is trained.
 
-    A phase that was stopped part way resumes to the same bits. Records are left alone.
+    A phase that was stopped part way resumes to the same bits; a record's figures stay as they are.
     """
     from dsd.runs.convert import convert
 
     suite = the_suite()
     folder = runs or suite.root / "runs"
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the folder that you gave to --runs")
+        raise UserError(
+            f"{folder}: no such folder; give the folder that you gave to --runs or --records"
+        )
     for line in convert(suite, folder):
         print(line)
 

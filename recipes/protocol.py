@@ -180,8 +180,8 @@ def _core_seconds_per_epoch(evidence: Evidence, item: Item) -> float:
     read = [record.read(path) for path in sorted(paths)]
     alike = [one for one in read if one.scale == item.scale] or read
     phases = [phase for one in alike for phase in one.phases]
-    phases = [phase for phase in phases if phase.made["device"].startswith("cpu")]
+    phases = [phase for phase in phases if phase.provenance["device"].startswith("cpu")]
     epochs = sum(phase.epochs for phase in phases)
     if not epochs:
         raise UserError("no record of this recipe tells how long an epoch takes")
-    return sum(one.made["train_seconds"] * one.made["threads"] for one in phases) / epochs
+    return sum(one.provenance["train_seconds"] * one.provenance["threads"] for one in phases) / epochs

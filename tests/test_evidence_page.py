@@ -32,7 +32,7 @@ def reborn_pct(record: Record) -> list[float]:
     """The pruned weights' mean magnitude over the kept weights', weighted by their number."""
     shares = []
     for phase in record.phases:
-        of_layers = phase.returned.values()
+        of_layers = phase.reborn.values()
         if of_layers:
             weighted = sum(one["pruned"] * one["relative_magnitude"] for one in of_layers)
             shares.append(100 * weighted / sum(one["pruned"] for one in of_layers))
@@ -51,7 +51,7 @@ def test_a_trial_is_as_its_record_says(row):
     (record,) = found
     assert record.seed == 0
     carried = [
-        next(epoch for epoch in phase.log if epoch["epoch"] == phase.handed_on_epoch)
+        next(epoch for epoch in phase.log if epoch["epoch"] == phase.carried_over_epoch)
         for phase in (record.phases[0], record.phases[-1])
     ]
     assert [f"{epoch['heldout'][metric]:.2f}" for epoch in carried] == [dense, end]

@@ -170,7 +170,7 @@ def _licences(plain: Plain, terms: str, mini: bool) -> str:
 
 
 def _provenance(trained: Trained, sha256: str) -> str:
-    provenance = trained.phase.made
+    provenance = trained.phase.provenance
     versions = ", ".join(
         f"{name} {found}" for name, found in provenance.get("versions", {}).items()
     )

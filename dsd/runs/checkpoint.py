@@ -11,6 +11,7 @@ import torch
 from dsd.errors import UserError
 from dsd.runs.files import sha256, write_atomically
 
+FORMAT = 2  # of what a run saves, see dsd/training/state.py
 POINTER = "checkpoint.json"
 SLOTS = ("checkpoint-a.pt", "checkpoint-b.pt")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from dsd.errors import UserError
-from dsd.runs import checkpoint
-from dsd.runs.record import PhaseRecord, Record, label, read
-from dsd.runs.settings import Settings, difference
-from dsd.runs.tree import PhaseFile, read_phase
+from dsd.runs import checkpoint, phase_file
+from dsd.runs.phase_file import PhaseFile, PhaseRecord
+from dsd.runs.record import Record, label, read
+from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Node, validate
+from dsd.suite.recipe import Node
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def _finished(folder: Path) -> tuple[Path, dict[str, Any], PhaseFile]:
         raise UserError(
             f"{folder}: the phase is not finished; give its dsd run command again, it resumes"
         )
-    return folder, state, read_phase(folder)
+    return folder, state, phase_file.read(file)
 
 
 def _folder_of(record: Record, file: Path, runs: Path) -> Path:
     seed_folder = runs / label(record.recipe, record.scale) / f"seed{record.seed}"
     for phase in sorted(seed_folder.glob("**/phase.json")):
-        if _same(record, read_phase(phase.parent)):
+        if _same(record, phase_file.read(phase)):
             return phase.parent.resolve()
     raise UserError(
         f"{file}: the folders of this run are not in {seed_folder}; say where with --runs, or run "
@@ -101,9 +101,8 @@ def _folder_of(record: Record, file: Path, runs: Path) -> Path:
 
 
 def _same(record: Record, phase: PhaseFile) -> bool:
-    """Returns whether a record is of this very phase: its settings and its results are the same."""
-    settings = validate(Settings, record.settings, f"{record.recipe}: settings of the record")
-    return record.final == phase.record.test and not difference(settings, phase.settings)
+    """Returns whether a record ends with this very phase."""
+    return record.links[-1].sha256 == phase.sha256
 
 
 def _recipe_of(suite: Suite, folder: Path) -> tuple[str, str]:

@@ -1,62 +1,47 @@
-"""Run records: one JSON file per recipe, arm and seed, with a versioned schema.
+"""Run records: a file per recipe, arm and seed that names its phases, each of them stored once.
 
-`VERSION` rises when a reader of older records would misread newer ones. docs/records.md explains
-every field.
+results/runs/<recipe>.<arm>.seed0.json names, with their checksums, files such as
+results/runs/<recipe>/seed0/dense/sparse/<checksum>.json. `VERSION` rises when a reader of older
+records would misread newer ones. docs/records.md explains every field.
 """
 
 import hashlib
-import io
-import json
 import math
-import re
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from dsd.errors import UserError
+from dsd.runs import phase_file, sealed
 from dsd.runs.files import write_atomically
+from dsd.runs.phase_file import PhaseFile, PhaseRecord, read_arrays
+from dsd.runs.settings import Settings
 from dsd.suite.recipe import validate
 
 LONGEST_LABEL = 160  # bytes
 SCHEMA = "dsd-run"
-VERSION = 1
+VERSION = 2
+DIGITS = 12  # of a checksum, in a file name
+REMEDY = "put the file back, or give the record's dsd run again"
 
 
-class _Open(BaseModel):
-    """Known fields are checked; a record may hold more."""
+class Link(BaseModel):
+    """A phase of a record: a file below the record's folder, without its ending."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    sha256: str  # the seal of its JSON file
+
+
+class Record(BaseModel):
+    """One run: an arm of a recipe with one seed, phase by phase. It may hold more."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-
-class PhaseRecord(_Open):
-    """One phase of a run: its plan, its results, its provenance."""
-
-    name: str
-    folder: str  # its name in the tree of phases, with the mask in it
-    mask: str
-    sparsity: float
-    epochs: float
-    steps: int
-    lr: float
-    decay: dict[str, Any]
-    log: list[dict[str, Any]]  # a row an epoch: epoch, lr, train, heldout
-    handed_on_epoch: float  # the epoch carried over, see the recipe's carry_over
-    layers: dict[str, dict[str, int]]  # layer -> weights, kept
-    stages: list[dict[str, Any]]  # stage, moment, layers -> histogram
-    sign_changes: dict[str, int]  # layer -> against the phase's start
-    returned: dict[str, Any]  # layer -> what became of its pruned weights, after re-dense
-    test: dict[str, dict[str, float]]  # split -> metrics
-    skipped: list[str]  # examples of any split that could not be used
-    made: dict[str, Any]  # provenance, and the seconds trained
-
-
-class Record(_Open):
-    """One run: an arm of a recipe with one seed, phase by phase."""
-
-    schema_name: str = SCHEMA
-    version: int = VERSION
     recipe: str
     title: str
     corpus: dict[str, Any]
@@ -70,12 +55,25 @@ class Record(_Open):
     seed: int
     metric: str
     lower_is_better: bool
-    settings: dict[str, Any]
-    parameters: int
+    links: list[Link]  # called phases in the file
+    # What follows is read from the phases' files.
     phases: list[PhaseRecord]
-    final: dict[str, dict[str, float]]
-    examples: dict[str, str] = {}  # file, sha256
-    made: dict[str, Any]  # provenance of the last phase
+    settings: Settings  # of the last phase
+    parameters: int
+
+    @property
+    def final(self) -> dict[str, dict[str, float]]:
+        """Returns {split: metrics} at the end of the last phase."""
+        return self.phases[-1].test
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Returns the last phase's."""
+        return self.phases[-1].provenance
+
+
+class _Links(BaseModel):
+    links: list[Link] = Field(min_length=1)
 
 
 def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: int) -> str:
@@ -96,54 +94,74 @@ def label(recipe: str, scale: str, overrides: tuple[str, ...] = ()) -> str:
     return name
 
 
-def write(path: Path, record: Record, examples: dict[str, np.ndarray]) -> None:
-    """Writes the record and, beside it, its per-example results (`.npz`)."""
-    sidecar = path.with_name(path.name.removesuffix(".json") + ".npz")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **examples)
+def write(path: Path, record: dict[str, Any], phases: Sequence[tuple[str, Path]]) -> None:
+    """Writes a record's file, and beside it copies of its phases, each once for all records.
+
+    record: the fields of a record that are not its phases'. phases: (folder below the record's,
+    phase.json). A phase is named after its checksum, so that a second one of the same address
+    leaves the first to the records that rest on it.
+    """
+    links = []
+    for folder, source in phases:
+        file = phase_file.read(source)
+        name = f"{folder}/{file.sha256[:DIGITS]}"
+        links.append({"file": name, "sha256": file.sha256})
+        for ending in (".npz", ".json"):
+            target, data = path.parent / f"{name}{ending}", source.with_suffix(ending).read_bytes()
+            if not target.exists() or target.read_bytes() != data:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(sidecar, buffer.getvalue())
-    named = {"file": sidecar.name, "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-    content = record.model_copy(update={"examples": named}).model_dump(mode="json")
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-    write_atomically(path, (_compact_lists(text) + "\n").encode())
+    sealed.write(path, {"schema_name": SCHEMA, "version": VERSION, **record, "phases": links})
 
 
 def read(path: Path) -> Record:
-    """Reads and checks one record.
+    """Reads one record and its phases, and checks their checksums.
 
-    Raises UserError, naming the file, for anything but JSON, another schema or version, a missing
-    field, and a number that is not finite.
+    Raises UserError, naming the file, for anything but a record of this version, a missing phase,
+    and whatever is not as it was written.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not a run record: {error}") from None
-    if not isinstance(raw, dict) or raw.get("schema_name") != SCHEMA:
+    raw = sealed.read(path, REMEDY)
+    if raw.get("schema_name") != SCHEMA:
         raise UserError(f"{path}: not a run record (schema_name is not {SCHEMA!r}); move it away")
     if raw.get("version") != VERSION:
+        remedy = "convert its folder with dsd convert" if raw.get("version") == 1 else "update it"
         raise UserError(
-            f"{path}: record version {raw.get('version')!r} is not known; this program reads "
-            f"version {VERSION}: update it, or run that arm again"
+            f"{path}: record version {raw.get('version')!r}, this program reads {VERSION}; {remedy}"
         )
-    return validate(Record, raw, str(path))
+    if sealed.SEAL not in raw:
+        raise UserError(f"{path}: damaged (it has no checksum); {REMEDY}")
+    links = validate(_Links, {"links": raw.pop("phases", None)}, str(path)).links
+    files = [_phase(path, link) for link in links]
+    content = {
+        **{key: value for key, value in raw.items() if key not in ("schema_name", "version")},
+        "links": links,
+        "phases": [file.record for file in files],
+        "settings": files[-1].settings,
+        "parameters": files[-1].parameters,
+    }
+    return validate(Record, content, str(path))
 
 
 def read_examples(path: Path) -> dict[str, np.ndarray]:
-    """Returns the per-example results that belong to the record at `path`.
+    """Returns the per-example results of a record, by `<path of phases>/<split>/<name>`."""
+    found: dict[str, np.ndarray] = {}
+    for address, _, arrays in _arrays(path):
+        found |= {
+            f"{address}/{name}": values
+            for name, values in arrays.items()
+            if not name.startswith(f"{phase_file.WEIGHTS}/")
+        }
+    return found
 
-    Keys are `<path of phases>/<split>/<name>`. Raises UserError when the sidecar is missing or
-    belongs to another record.
-    """
-    named = read(path).examples
-    sidecar = path.with_name(named["file"])
-    if not sidecar.exists():
-        raise UserError(f"{sidecar}: missing; it belongs to {path.name}")
-    data = sidecar.read_bytes()
-    if hashlib.sha256(data).hexdigest() != named["sha256"]:
-        raise UserError(f"{sidecar}: not the file that {path.name} was written with")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return dict(arrays)
+
+def read_stages(path: Path) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """Returns (stage, {layer: histogram}) of a record's weights, in the order of training."""
+    return [
+        (stage["stage"], phase_file.histograms(phase, arrays, number))
+        for _, phase, arrays in _arrays(path)
+        for number, stage in enumerate(phase.stages)
+    ]
 
 
 def finite(metrics: dict[str, float], where: str) -> dict[str, float]:
@@ -154,12 +172,26 @@ def finite(metrics: dict[str, float], where: str) -> dict[str, float]:
     return metrics
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it holds {name}, which is not a finite number")
+def _phase(path: Path, link: Link) -> PhaseFile:
+    """Returns a phase of the record at `path`."""
+    file = phase_file.read(_inside(path, link))
+    if file.sha256 != link.sha256:
+        raise UserError(f"{path}: its phase {link.file} is another one; {REMEDY}")
+    return file
 
 
-def _compact_lists(text: str) -> str:
-    """Puts each list of plain numbers on one line, so that histograms stay short in a diff."""
-    return re.sub(
-        r"\[\n[\s\d.,eE+-]*\]", lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text
-    )
+def _arrays(path: Path) -> Iterator[tuple[str, PhaseRecord, dict[str, np.ndarray]]]:
+    """Yields (path of phases, record, arrays) of each phase."""
+    folders: list[str] = []
+    for link in read(path).links:
+        file = _phase(path, link)
+        folders.append(file.record.folder)
+        yield "/".join(folders), file.record, read_arrays(_inside(path, link), file)
+
+
+def _inside(path: Path, link: Link) -> Path:
+    """Returns where a phase's JSON file is. Raises UserError when not beside the record."""
+    parts = PurePosixPath(link.file).parts
+    if not parts or ".." in parts or PurePosixPath(link.file).is_absolute():
+        raise UserError(f"{path}: names a phase outside its folder: {link.file!r}; {REMEDY}")
+    return path.parent / f"{link.file}.json"

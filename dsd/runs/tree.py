@@ -5,35 +5,17 @@ Phases that changed settings do not affect are shared too; one that they affect 
 folder.
 """
 
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from dsd.errors import UserError
-from dsd.runs import checkpoint
-from dsd.runs.files import write_atomically
-from dsd.runs.record import PhaseRecord
+from dsd.runs import checkpoint, phase_file
 from dsd.runs.settings import Settings, difference, digest
-from dsd.suite.recipe import Node, Recipe, validate
-
-FORMAT = 2  # of phase.json
-
-
-class PhaseFile(BaseModel):
-    """phase.json: marks a phase finished, and holds its part of its arms' records."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int
-    settings: Settings
-    parameters: int  # of the network
-    record: PhaseRecord
+from dsd.suite.recipe import Node, Recipe
 
 
 @dataclass(frozen=True)
@@ -63,9 +45,9 @@ class Place:
     @property
     def finished(self) -> bool:
         """Returns whether the phase is trained. Raises UserError if it was with other settings."""
-        if not (self.folder / "phase.json").exists():
+        if not self.file.exists():
             return False
-        self.check(self.file().settings)
+        self.check(phase_file.read(self.file).settings)
         return True
 
     def check(self, settings: Settings) -> None:
@@ -76,9 +58,10 @@ class Place:
                 "train again, or give --runs another folder"
             )
 
-    def file(self) -> PhaseFile:
-        """Reads phase.json of a finished phase."""
-        return read_phase(self.folder)
+    @property
+    def file(self) -> Path:
+        """Returns the file that marks the phase finished."""
+        return self.folder / "phase.json"
 
     def checkpoint(self) -> dict[str, Any]:
         """Reads the checkpoint of a finished phase."""
@@ -86,41 +69,9 @@ class Place:
         if state is None:
             raise UserError(
                 f"{self.folder}: the phase is marked finished but its checkpoint is gone; "
-                f"remove {self.folder / 'phase.json'} to train it again"
+                f"remove {self.file} to train it again"
             )
         return state
-
-    def examples(self) -> dict[str, np.ndarray]:
-        """Returns the finished phase's per-example results, by <split>/<name>."""
-        with np.load(self.folder / "examples.npz", allow_pickle=False) as arrays:
-            return dict(arrays)
-
-    def finish(self, file: PhaseFile, examples: dict[str, np.ndarray]) -> None:
-        """Writes per-example results and, last, the file that marks the phase finished."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **examples)
-        write_atomically(self.folder / "examples.npz", buffer.getvalue())
-        text = json.dumps(file.model_dump(mode="json"), allow_nan=False)
-        write_atomically(self.folder / "phase.json", text.encode())
-
-
-def read_phase(folder: Path) -> PhaseFile:
-    """Reads a folder's phase.json. Raises UserError when it is damaged or of another format."""
-    path = folder / "phase.json"
-    try:
-        raw = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{path}: damaged; remove it to train the phase again") from None
-    check_format(raw, path)
-    return validate(PhaseFile, raw, str(path))
-
-
-def check_format(raw: Any, where: Path) -> None:
-    """Raises UserError when a run's file has another format than this version's."""
-    found = raw.get("format", 1) if isinstance(raw, dict) else None
-    if found != FORMAT:
-        remedy = "convert the folder with dsd convert" if found == 1 else "update this program"
-        raise UserError(f"{where}: has format {found}, this program reads {FORMAT}; {remedy}")
 
 
 def address(path: Sequence[Node]) -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from dsd.pruning import statistics
-from dsd.runs import record
-from dsd.runs.record import PhaseRecord, Record
-from dsd.runs.tree import FORMAT, PhaseFile, Place, address
+from dsd.runs import phase_file, record
+from dsd.runs.phase_file import PhaseFile, PhaseRecord
+from dsd.runs.tree import Place, address
 from dsd.suite.recipe import held_sparsity
 from dsd.training.evaluate import evaluate
 from dsd.training.run import Run
@@ -32,6 +32,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         state.half_widths = before["half_widths"]
     save(run, place, state)
     node, progress = place.node, state.progress
+    stages = [*state.stages, _last_stage(place, state)]
     done = PhaseRecord(
         name=node.name,
         folder=node.folder,
@@ -42,14 +43,14 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         lr=node.phase.lr,
         decay=node.phase.decay.model_dump(mode="json"),
         log=progress.epochs,
-        handed_on_epoch=epoch,
+        carried_over_epoch=epoch,
         layers=state.sparsifier.report(),
-        stages=[*state.stages, _last_stage(place, state)],
+        stages=[{"stage": one["stage"], "moment": one["moment"]} for one in stages],
         sign_changes=statistics.changes(state.net, before["model"], layers) if before else {},
-        returned=_reborn(place, state, before),
+        reborn=_reborn(place, state, before),
         test=tests,
         skipped=progress.skipped,
-        made={
+        provenance={
             **progress.sessions[-1],
             "train_seconds": round(progress.seconds, 1),
             "earlier_sessions": progress.sessions[:-1],
@@ -57,8 +58,9 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
     )
     if run.accelerator.is_main_process:
         parameters = sum(p.numel() for p in state.net.parameters())
-        file = PhaseFile(format=FORMAT, settings=place.settings, parameters=parameters, record=done)
-        place.finish(file, examples)
+        file = PhaseFile(settings=place.settings, parameters=parameters, record=done, arrays="")
+        weights = phase_file.pack_histograms([one["layers"] for one in stages])
+        phase_file.write(place.file, file, {**examples, **weights})
     run.accelerator.wait_for_everyone()
 
 
@@ -76,43 +78,36 @@ def carry_over(run: Run, state: TrainState) -> float:
 
 
 def write_record(run: Run, arm: str, path: list[Place]) -> Path:
-    """Writes an arm's record from its phases' files; returns the record's path."""
+    """Writes an arm's record and copies of its phases; returns the record's path."""
     if run.dense and len(path) == 1:  # its only phase is another seed's
         return write_record(run.dense, arm, path)
     recipe, task = run.recipe, run.task
     stem = record.stem(recipe.name, recipe.scale, run.overrides, arm, run.seed)
     where = run.records / f"{stem}.json"
     if run.accelerator.is_main_process:
-        files = [place.file() for place in path]
         note = recipe.arms[arm].note
-        content = Record(
-            recipe=recipe.name,
-            title=recipe.title,
-            corpus=task.corpus,
-            table=recipe.table,
-            column=recipe.column,
-            scale=recipe.scale,
-            overrides=list(run.overrides),
-            arm=arm,
-            source=recipe.arms[arm].source
-            if recipe.scale == "full" and not run.overrides
-            else "ours",
-            notes=[*recipe.notes, *([note] if note else [])],
-            seed=run.seed,
-            metric=task.metric,
-            lower_is_better=task.lower_is_better,
-            settings=files[-1].settings.model_dump(mode="json"),
-            parameters=files[0].parameters,
-            phases=[file.record for file in files],
-            final=files[-1].record.test,
-            made=files[-1].record.made,
-        )
-        examples = {
-            f"{address(place.path)}/{name}": values
-            for place in path
-            for name, values in place.examples().items()
+        ours = recipe.scale != "full" or run.overrides
+        content = {
+            "recipe": recipe.name,
+            "title": recipe.title,
+            "corpus": task.corpus,
+            "table": recipe.table,
+            "column": recipe.column,
+            "scale": recipe.scale,
+            "overrides": list(run.overrides),
+            "arm": arm,
+            "source": "ours" if ours else recipe.arms[arm].source,
+            "notes": [*recipe.notes, *([note] if note else [])],
+            "seed": run.seed,
+            "metric": task.metric,
+            "lower_is_better": task.lower_is_better,
         }
-        record.write(where, content, examples)
+        label = record.label(recipe.name, recipe.scale)
+        phases = [
+            (f"{label}/seed{run.owner(place).seed}/{address(place.path)}", place.file)
+            for place in path
+        ]
+        record.write(where, content, phases)
     run.accelerator.wait_for_everyone()
     return where
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from dsd.errors import UserError
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs import checkpoint
+from dsd.runs.phase_file import check_format
 from dsd.runs.settings import Settings
-from dsd.runs.tree import FORMAT, Place, check_format
+from dsd.runs.tree import Place
 from dsd.suite.recipe import validate
 from dsd.training.distributed import gather
 from dsd.training.optimizers import make_optimizer
@@ -71,7 +72,7 @@ def save(run: Run, place: Place, state: TrainState) -> None:
     ranks = gather(accelerator, _of_this_process(progress))
     if accelerator.is_main_process:
         content = {
-            "format": FORMAT,
+            "format": checkpoint.FORMAT,
             "settings": place.settings.model_dump(mode="json"),
             "model": state.net.state_dict(),
             "assets": run.task.assets,
@@ -95,7 +96,7 @@ def resume(run: Run, place: Place) -> TrainState | None:
     saved = checkpoint.load(place.folder)
     if saved is None:
         return None
-    check_format(saved, place.folder)
+    check_format(saved, place.folder, checkpoint.FORMAT)
     place.check(validate(Settings, saved["settings"], f"{place.folder}: checkpoint"))
     state = build(run, place)
     load(state, saved)

@@ -1,11 +1,13 @@
 """Runs of tests/own_suite in this process."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from rich.console import Console
 
+from dsd.runs import record
 from dsd.runs.provenance import provenance
 from dsd.suite.folder import Suite
 from dsd.training.progress import Reporter
@@ -39,6 +41,14 @@ def weights(run: Run, arm: str, depth: int) -> dict[str, torch.Tensor]:
     """Returns the weights that a finished phase carries over; the dense one is depth 1."""
     model: dict[str, torch.Tensor] = run.path(arm)[depth - 1].checkpoint()["model"]
     return model
+
+
+def undated(path: Path) -> dict[str, Any]:
+    """Returns a record without what may differ between equal runs: dates, commands, seconds."""
+    content = record.read(path).model_dump(mode="json", exclude={"links"})
+    for phase in content["phases"]:
+        del phase["provenance"]
+    return content
 
 
 class StopAfter(Stop):

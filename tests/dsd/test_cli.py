@@ -1,6 +1,5 @@
 """The command as a user types it: what it prints, how it fails, how it stops and goes on."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,12 +11,15 @@ import torch
 
 from dsd import __version__
 from dsd.runs import checkpoint
+from dsd.runs.record import read
 
 ROOT = Path(__file__).parents[2]
 
 
 def records(suite: Path) -> dict[str, dict]:
-    return {p.stem: json.loads(p.read_text()) for p in (suite / "runs" / "records").glob("*.json")}
+    """Returns {stem: record} of a suite's own records, as plain data."""
+    found = (suite / "runs" / "records").glob("*.json")
+    return {path.stem: read(path).model_dump(mode="json") for path in found}
 
 
 def final_weights(suite: Path) -> dict[str, torch.Tensor]:
@@ -89,7 +91,7 @@ def test_every_arm_and_two_seeds_in_one_command_with_scalars(dsd, own_suite):
     found = records(own_suite)
     assert len(found) == 7 * 2
     assert found["points-mlp.mini.dsd.seed1"]["seed"] == 1
-    command = found["points-mlp.mini.dsd.seed1"]["made"]["command"]
+    command = found["points-mlp.mini.dsd.seed1"]["phases"][-1]["provenance"]["command"]
     assert command.startswith("dsd run points-mlp --scale mini --arm all")
     assert done.stderr.count("dense: 3 epochs at lr 0.1") == 2  # once a seed
     assert "sparsity 50%, mask random" in done.stderr
@@ -169,7 +171,7 @@ def test_torchrun_trains_as_one_process_does(dsd, own_suite):
     for name, value in final_weights(own_suite).items():
         torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5)
     (record,) = records(own_suite).values()
-    assert record["made"]["processes"] == 2
+    assert record["phases"][-1]["provenance"]["processes"] == 2
     assert record["phases"][1]["layers"] == expected["phases"][1]["layers"]
     for a, b in zip(record["phases"], expected["phases"], strict=True):
         assert a["test"]["test"]["error_pct"] == pytest.approx(

@@ -9,8 +9,8 @@ import torch
 
 from dsd.export import inference_cost
 from dsd.export.export import export
-from dsd.runs import checkpoint
-from dsd.runs.tree import FORMAT
+from dsd.runs import checkpoint, phase_file
+from dsd.runs.phase_file import PhaseFile
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
 from models import build
@@ -91,12 +91,17 @@ def trained(root: Path, recipe: str) -> Path:
                 value.copy_(torch.rand_like(value) / 10)
         state = {"settings": settings, "model": net.state_dict(), "assets": assets}
         checkpoint.save(folder, state)
-        record = {key: {} for key in ("layers", "sign_changes", "returned", "made", "decay")}
+        record = {key: {} for key in ("layers", "sign_changes", "reborn", "provenance", "decay")}
         record |= {key: [] for key in ("log", "stages", "skipped")}
         record |= {"name": name, "folder": name, "mask": "none", "sparsity": 0.0, "epochs": 1.0}
-        record |= {"steps": 1, "lr": 0.1, "handed_on_epoch": 1.0, "test": {"test": {"error": 1.0}}}
-        phase = {"format": FORMAT, "settings": settings, "parameters": 1, "record": record}
-        (folder / "phase.json").write_text(json.dumps(phase))
+        record |= {
+            "steps": 1,
+            "lr": 0.1,
+            "carried_over_epoch": 1.0,
+            "test": {"test": {"error": 1.0}},
+        }
+        phase = {"settings": settings, "parameters": 1, "record": record, "arrays": ""}
+        phase_file.write(folder / "phase.json", PhaseFile.model_validate(phase), {})
     return folder
 
 

@@ -4,11 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from data.mini import an4
-from dsd.runs.record import read
+from dsd.runs.record import read, read_examples
 
 SHORT = ["phases.dense.epochs=3"] + [
     f"phases.{name}.epochs=0.05" for name in ("sparse1", "redense1", "sparse2", "redense2")
@@ -33,9 +32,9 @@ def test_prepare_train_transcribe(dsd, runs, corpus):
     lines = [json.loads(line) for line in (corpus / "test.jsonl").read_text().splitlines()]
     nodes = ["dense", "sparse1", "redense1", "sparse2", "redense2"]
     (last,) = runs.glob("an4-deepspeech.mini/seed0/" + "/".join(f"{node}*" for node in nodes))
-    with np.load(path.with_suffix(".npz")) as arrays:
-        (hypotheses,) = (arrays[n] for n in arrays if n.endswith("redense2/test/hypothesis"))
-        (references,) = (arrays[n] for n in arrays if n.endswith("redense2/test/reference"))
+    arrays = read_examples(path)
+    (hypotheses,) = (arrays[n] for n in arrays if n.endswith("redense2/test/hypothesis"))
+    (references,) = (arrays[n] for n in arrays if n.endswith("redense2/test/reference"))
     assert references.tolist() == [line["text"] for line in lines]
     files = [str(corpus / line["audio_filepath"]) for line in lines[:5]]
     done = dsd("transcribe", *files, "--run", str(last))

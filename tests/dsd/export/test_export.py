@@ -20,9 +20,8 @@ from dsd.errors import UserError
 from dsd.export import inference_cost
 from dsd.export.export import FILES, export
 from dsd.export.model_card import text
-from dsd.runs import checkpoint
+from dsd.runs import checkpoint, phase_file
 from dsd.runs.files import sha256
-from dsd.runs.tree import read_phase
 from dsd.suite.folder import Suite
 
 PLAIN = """
@@ -121,7 +120,7 @@ def test_the_card_says_what_it_is_and_escapes_what_data_say(suite):
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["license"] == "apache-2.0"
     (result,) = front["model-index"][0]["results"]
-    phase = read_phase(suite.root / LAST).record
+    phase = phase_file.read(suite.root / LAST / "phase.json").record
     error = phase.test["test"]["error_pct"]
     assert result["metrics"] == [{"type": "error_pct", "value": round(error, 4)}]
     assert "# A small network on points: arm dsd, seed 0" in card
@@ -130,7 +129,7 @@ def test_the_card_says_what_it_is_and_escapes_what_data_say(suite):
     assert f"| test | error\\_pct | {error:.2f} |" in card
     assert "From the record points-mlp.mini.dsd.seed0.json." in card
     assert "Names and shapes of all tensors, parameters and FLOPs are the baseline's." in card
-    assert f"| revision | {phase.made['revision']}" in card
+    assert f"| revision | {phase.provenance['revision']}" in card
     assert "no file of the corpus" in card
 
 

@@ -1,7 +1,6 @@
 """kill -9 at random moments: a run resumed each time ends with the undisturbed one's bits."""
 
 import importlib
-import json
 import os
 import random
 import shutil
@@ -16,6 +15,7 @@ import torch
 
 from dsd.runs import checkpoint
 from dsd.suite.folder import Suite
+from tests.dsd.running import undated
 
 ROOT = Path(__file__).parents[3]
 KILLS = 20
@@ -68,13 +68,10 @@ def command(folder: Path) -> Callable[[], None]:
 def result(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """Returns the record without what may differ between equal runs, and the final weights."""
     (path,) = (folder / "records").glob("*.json")
-    record = json.loads(path.read_text())
-    for part in (record, *record["phases"]):
-        part.pop("made")
     (last,) = folder.glob("cifar10-resnet20.mini/seed0/dense*/sparse*/redense*")
     state = checkpoint.load(last)
     assert state is not None
-    return record, state["model"]
+    return undated(path), state["model"]
 
 
 def main(folder: Path) -> None:

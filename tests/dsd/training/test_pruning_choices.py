@@ -34,7 +34,7 @@ def test_gradual_and_by_layer_in_every_arm(own_suite):
     for arm, last in (("dsd", 0), ("random", 0), ("sparse", share), ("finetune", 0)):
         assert [phase.sparsity for phase in done[arm].phases] == [0, share, last]
     assert done["dsd"].phases[1].layers["3.weight"] == {"weights": 1024, "kept": 256}
-    assert done["dsd"].phases[2].returned["3.weight"]["pruned"] == 768
+    assert done["dsd"].phases[2].reborn["3.weight"]["pruned"] == 768
     assert done["dsd"].phases[1].stages[0]["layers"]["3.weight"]["zeros"] == 0  # none yet
     state = checkpoint.load(run.path("dsd")[1].folder)
     assert state is not None
@@ -81,7 +81,7 @@ def test_a_mask_half_grown_is_not_handed_on(own_suite):
     phase = record.read(train_arm(run, "sparse")).phases[1]
     errors = [row["heldout"]["error_pct"] for row in phase.log]
     assert errors[0] < min(errors[1:]), "the case needs a best before the mask is full"
-    assert phase.handed_on_epoch in (2, 3)
+    assert phase.carried_over_epoch in (2, 3)
     assert int((weights(run, "sparse", 2)["3.weight"] == 0).sum()) == round(0.9 * 1024)
 
 
