@@ -24,6 +24,7 @@ from dsd.suite.recipe import validate
 LONGEST_LABEL = 160  # bytes
 SCHEMA = "dsd-run"
 VERSION = 2
+OF_THE_FILE = ("schema_name", "version", sealed.SEAL)
 DIGITS = 12  # of a checksum, in a file name
 REMEDY = "put the file back, or give the record's dsd run again"
 
@@ -134,7 +135,7 @@ def read(path: Path) -> Record:
     links = validate(_Links, {"links": raw.pop("phases", None)}, str(path)).links
     files = [_phase(path, link) for link in links]
     content = {
-        **{key: value for key, value in raw.items() if key not in ("schema_name", "version")},
+        **{key: value for key, value in raw.items() if key not in OF_THE_FILE},
         "links": links,
         "phases": [file.record for file in files],
         "settings": files[-1].settings,

@@ -206,7 +206,7 @@ def test_a_time_limit_ends_with_75_and_the_same_command_goes_on(suite, run):
     assert (done.returncode, done.started, recorded(suite)) == (75, [], [])
     assert run("--run", "--time-limit", "9").returncode == 0
     one = record.read(suite / "records" / "points-mlp.mini.dsd.seed2.json")
-    assert one.settings["precision"] == "bf16"
+    assert one.settings.precision == "bf16"
     assert "--precision bf16 --records records --time-limit" in one.provenance["command"]
 
 

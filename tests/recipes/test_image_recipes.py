@@ -1,6 +1,5 @@
 """The image recipes: what they prune, what they start from, and their whole path at mini scale."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 
 from dsd.errors import UserError
 from dsd.pruning.targets import prunable
+from dsd.runs.record import read
 from dsd.suite.folder import Suite
 from dsd.suite.task import ALONE
 from dsd.training.optimizers import make_optimizer
@@ -132,9 +132,9 @@ def test_a_mini_run_and_eval_of_its_weights_agree(dsd, runs):
     done = dsd("run", *words, "--arm", "baseline", small)
     assert done.returncode == 0, done.stderr
     (path,) = (runs / "records").glob("*.json")
-    record = json.loads(path.read_text())
-    assert any("miniature" in note for note in record["corpus"]["notes"])
+    record = read(path)
+    assert any("miniature" in note for note in record.corpus["notes"])
     (weights,) = runs.glob("cifar10-resnet20.mini/seed0/dense*/checkpoint-*.pt")
     done = dsd("eval", *words, "--weights", str(weights), small)
     assert done.returncode == 0, done.stderr
-    assert f"test top1_error_pct {record['final']['test']['top1_error_pct']:.2f}" in done.stdout
+    assert f"test top1_error_pct {record.final['test']['top1_error_pct']:.2f}" in done.stdout

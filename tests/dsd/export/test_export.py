@@ -20,7 +20,7 @@ from dsd.errors import UserError
 from dsd.export import inference_cost
 from dsd.export.export import FILES, export
 from dsd.export.model_card import text
-from dsd.runs import checkpoint, phase_file
+from dsd.runs import checkpoint, phase_file, sealed
 from dsd.runs.files import sha256
 from dsd.suite.folder import Suite
 
@@ -244,7 +244,7 @@ def retrained(suite: Suite) -> str:
     file = suite.root / LAST / "phase.json"
     phase = json.loads(file.read_text())
     phase["record"]["test"] = {"test": {"error_pct": 99.0}}
-    file.write_text(json.dumps(phase))
+    sealed.write(file, phase)
     return "runs/records/points-mlp.mini.dsd.seed0.json"
 
 
@@ -271,7 +271,7 @@ def no_baseline(suite: Suite) -> str:
     [
         (lambda suite: "runs/points-mlp.mini", "name a phase's folder in it"),
         (lambda suite: "nowhere", "nowhere: holds no checkpoint; train one with dsd run"),
-        (lambda suite: "nowhere.json", "nowhere.json: not a run record"),
+        (lambda suite: "nowhere.json", "nowhere.json: missing"),
         (unfinished, "redense: the phase is not finished"),
         (moved, "elsewhere: named after no recipe"),
         (retrained, "points-mlp.mini.dsd.seed0.json: the folders of this run are not in"),

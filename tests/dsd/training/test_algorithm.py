@@ -8,6 +8,7 @@ import torch
 from dsd.errors import UserError
 from dsd.runs import checkpoint, record
 from dsd.runs.finished import find
+from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
 from dsd.training.algorithm import train_arm
 from dsd.training.random_state import seed_all
@@ -37,13 +38,10 @@ def test_algorithm_1_prunes_holds_and_restores(own_suite):
         "zeros restored",
         "re-dense",
     ]
-    for phase in done.phases:
-        for stage in phase.stages:
-            for name, histogram in stage["layers"].items():
-                total = sum(histogram["counts"]) + sum(
-                    histogram[key] for key in ("below", "above", "zeros")
-                )
-                assert total == dense[name].numel()
+    for _, layers in record.read_stages(path):
+        for name, one in layers.items():
+            total = one["counts"].sum() + one["below"] + one["above"] + one["zeros"]
+            assert total == dense[name].numel()
     assert done.phases[1].layers["3.weight"] == {"weights": 1024, "kept": 512}
     assert done.phases[2].reborn["3.weight"]["pruned"] == 512
     assert done.final == done.phases[-1].test
@@ -197,7 +195,7 @@ def test_the_task_says_which_figure_chooses(own_suite):
 
 
 def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
-    def moved(*overrides: str) -> tuple[float, dict[str, object]]:
+    def moved(*overrides: str) -> tuple[float, float, Settings]:
         run = make_run(
             own_suite,
             "optimizer={name: sgd}",
@@ -214,14 +212,14 @@ def test_gradients_are_clipped_entry_by_entry_or_as_a_whole(own_suite):
 
     largest, length, settings = moved()
     assert largest > 0.01
-    assert settings["clip_value"] is settings["clip_norm"] is None
+    assert settings.clip_value is settings.clip_norm is None
     largest, length, settings = moved("clip_value=0.001")
     assert largest == pytest.approx(0.001, rel=1e-4)
     assert length > 0.0011
-    assert settings["clip_value"] == 0.001
+    assert settings.clip_value == 0.001
     largest, length, settings = moved("clip_norm=0.001")
     assert length == pytest.approx(0.001, rel=1e-3)
-    assert settings["clip_norm"] == 0.001
+    assert settings.clip_norm == 0.001
 
 
 def test_checkpoints_keep_what_the_network_needs_beside_its_weights(own_suite):
