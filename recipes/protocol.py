@@ -184,4 +184,5 @@ def _core_seconds_per_epoch(evidence: Evidence, item: Item) -> float:
     epochs = sum(phase.epochs for phase in phases)
     if not epochs:
         raise UserError("no record of this recipe tells how long an epoch takes")
-    return sum(one.provenance["train_seconds"] * one.provenance["threads"] for one in phases) / epochs
+    spent = (phase.provenance for phase in phases)
+    return sum(one["train_seconds"] * one["threads"] for one in spent) / epochs
