@@ -13,20 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from analysis.records import Gain, Spread
-
-METRICS = {
-    "top1_error_pct": "top-1 error (%)",
-    "top5_error_pct": "top-5 error (%)",
-    "error_pct": "error (%)",
-    "wer_pct": "WER (%)",
-    "cer_pct": "CER (%)",
-    **{f"bleu{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
-    **{f"standard_bleu{n}": f"standard BLEU-{n}" for n in (1, 2, 3, 4)},
-    "length_ratio": "length ratio",
-    "mean_length": "mean length (words)",
-}
-
 MINUS = "\N{MINUS SIGN}"
 LATEX = str.maketrans(
     {
@@ -120,51 +106,6 @@ class Grid:
         columns = zip(self.header, *self.rows, strict=True)
         longest = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
         return sum(longest) + 3 * len(longest) + 1
-
-
-def metric_name(metric: str) -> str:
-    """Returns a metric's name in words, with its unit."""
-    return METRICS.get(metric, metric)
-
-
-def phase_name(name: str) -> str:
-    """Returns a phase's name as the paper writes it: redense1 is "re-dense1"."""
-    return re.sub("^redense", "re-dense", name)
-
-
-def split_name(split: str) -> str:
-    """Returns a test set's name in words: test_beam20 is "beam 20"."""
-    return re.sub(r"^test_beam(\d+)$", r"beam \1", split)
-
-
-def number(value: float) -> str:
-    """Writes 0.001 and 1e-5 as short as they can be."""
-    return f"{value:g}".replace("e-0", "e-")
-
-
-def mean_sd(found: Spread | None) -> str:
-    """Writes "8.12 ± 0.05 (n 3)"; "not run" for None."""
-    return "not run" if found is None else f"{plus_minus(found)} (n {found.n})"
-
-
-def plus_minus(found: Spread) -> str:
-    """Writes "8.12 ± 0.05"; the mean alone where there is one seed."""
-    return f"{found.mean:.2f}" + ("" if found.sd is None else f" ± {found.sd:.2f}")
-
-
-def signed(gain: Gain | None) -> str:
-    """Writes "+0.37 ± 0.05 (+4.5 %, n 3)"; "-" for None."""
-    if gain is None:
-        return "-"
-    mean, sd, n = gain.difference
-    spread = "" if sd is None else f" ± {sd:.2f}"
-    return f"{mean:+.2f}{spread} ({gain.relative_pct:+.1f} %, n {n})"
-
-
-def cells(name: str, found: Spread | None) -> dict[str, float | None]:
-    """Returns a spread as the CSV columns <name>, <name>_sd, <name>_n."""
-    mean, sd, n = found or (None, None, 0)
-    return {name: mean, f"{name}_sd": sd, f"{name}_n": n}
 
 
 def csv_text(rows: Iterable[dict[str, Any]]) -> str:
