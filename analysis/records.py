@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsd.errors import UserError
-from dsd.runs.record import Record, read
+from dsd.runs.record import Record, label, read
 from dsd.runs.settings import Settings
 from dsd.suite.recipe import validate
 
@@ -21,6 +21,11 @@ class Run:
     def address(self) -> str:
         """Returns the path of its phases, e.g. dense/sparse/redense."""
         return "/".join(phase.folder for phase in self.record.phases)
+
+    @property
+    def label(self) -> str:
+        """Returns recipe, scale and changed settings as file names have them."""
+        return label(self.record.recipe, self.record.scale, tuple(self.record.overrides))
 
     @property
     def notes(self) -> list[str]:
