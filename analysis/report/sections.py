@@ -3,21 +3,30 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from analysis import significance
-from analysis.figures import budgets, curves, gallery, plots, sparsity
-from analysis.grid import Grid, metric_name, split_name
-from analysis.records import Group, Run
-from analysis.report import made as how_made
+from analysis.figures import budgets, curves, sparsity
+from analysis.figures.gallery import Gallery
+from analysis.grid import Grid
+from analysis.groups import Group
+from analysis.records import Run
+from analysis.report import made
 from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
-from analysis.tables import conditions, significance_table, speech_tables, table5, weights_table
-from dsd.runs.record import label
+from analysis.tables import (
+    conditions,
+    paper_table,
+    significance_table,
+    speech_tables,
+    table5,
+    weights_table,
+)
+from analysis.tables.files import LEGEND
+from analysis.words import metric_name, split_name
 from dsd.suite.folder import Suite
 
-IMAGES, BEAM = 12, 20  # of the gallery
+READING = (*LEGEND, *significance_table.NOTES, *weights_table.NOTES)
 
 
 @dataclass(frozen=True)
@@ -26,14 +35,6 @@ class Picture:
 
     title: str
     svg: str
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """Test images with what the arms say of them."""
-
-    notes: list[str]
-    shown: list[gallery.Shown]
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Section:
     histograms: Histograms | None = None
     heard: str = ""
     transcripts: list[Heard] = field(default_factory=list)
-    gallery: Photographs | None = None
+    gallery: Gallery | None = None
     more: list[Grid] = field(default_factory=list)
     made: Grid | None = None
 
@@ -66,39 +67,33 @@ class Section:
         ]
 
 
-def section(suite: Suite, group: Group, sweep: Sequence[Group]) -> Section:
-    """Returns a group's section; `sweep`: the same recipe and scale at other sparsities."""
-    why = group.reasons_apart(suite)
-    found = Section(anchor(group.runs[0]), conditions.title(group), short(group.runs[0]), why)
+def section(suite: Suite, group: Group, sweep: Sequence[Group], prefix: str = "s") -> Section:
+    """Returns a group's section; `sweep`: the same recipe and scale at other sparsities.
+
+    `prefix`: sets the ids in its pictures apart from those of other sections.
+    """
+    why, (run, *_) = group.reasons_apart(suite), group.runs
+    found = Section(anchor(run), conditions.title(group), short(run), why)
     found.comparisons = significance.comparisons(group)
-    # the notes are the same beneath both
-    phases = replace(conditions.phases_grid(group), notes=())
-    found.tables = [conditions.arms_grid(group, why), phases]
-    found.pictures = _pictures(group, sweep, found.anchor)
+    found.tables = _tables(group, why)
+    found.pictures = _pictures(group, sweep, prefix)
     if "dsd" in group.arms:
         runs = group.arms["dsd"]
         found.histograms = histograms(runs[min(runs)])
-    _hear(found, group)
-    found.more = [*significance_table.grids([group]), *_papers(suite, group)]
-    found.more += weights_table.grids([group])
-    found.more += [conditions.arms_grid(one, one.reasons_apart(suite)) for one in sweep]
-    found.made = how_made.grid([group, *sweep])
+    found.heard, found.transcripts = _transcripts(group)
+    found.more = _more(suite, group, sweep)
+    found.made = made.grid([group, *sweep])
     return found
 
 
-def captioned(runs: list[Run], root: Path) -> Photographs:
-    """Returns what runs of one seed say of every k-th test image in a corpus' folder."""
-    said = gallery.captions(runs, BEAM)
-    shown, how = gallery.choose(runs, said, root, IMAGES)
-    beam = "; ".join([f"Beam {BEAM}", f"seed {runs[0].record.seed}", *plots.caption(runs[0])])
-    return Photographs([*how, f"{beam}."], shown)
+def papers(suite: Suite, found: Sequence[Group]) -> Grid:
+    """Returns the paper's figures beside those of the groups that were run as the paper's were."""
+    return paper_table.grid("Under the paper's conditions", paper_table.lines(suite, found))
 
 
 def anchor(run: Run) -> str:
     """Returns what a link to the run's section ends with."""
-    record = run.record
-    name = label(record.recipe, record.scale, tuple(record.overrides))
-    return re.sub(r"[^\w.-]", "_", name)
+    return re.sub(r"[^\w.-]", "_", run.label)
 
 
 def short(run: Run) -> str:
@@ -108,12 +103,28 @@ def short(run: Run) -> str:
     return ", ".join([record.title + scale, *record.overrides])
 
 
+def _tables(group: Group, why: list[str]) -> list[Grid]:
+    """Returns what is shown at once; the notes are the same beneath both."""
+    return [conditions.arms_grid(group, why), replace(conditions.phases_grid(group), notes=())]
+
+
+def _more(suite: Suite, group: Group, sweep: Sequence[Group]) -> list[Grid]:
+    """Returns what a click shows: tests, what only captions or only speech has, weights, sweeps."""
+    grids = significance_table.grids([group])
+    if table5.captioning([group]):
+        grids += table5.grids(suite, group)
+    elif any(speech_tables.of_table(table, [group]) for table in speech_tables.TABLES):
+        grids.append(speech_tables.phases_grid(suite, group))
+    grids += weights_table.grids([group])
+    return [*grids, *(conditions.arms_grid(one, one.reasons_apart(suite)) for one in sweep)]
+
+
 def _pictures(group: Group, sweep: Sequence[Group], prefix: str) -> list[Picture]:
     runs = curves.of_first_seed(group)
     metric = metric_name(group.first.metric)
     drawn = {
         f"Learning curves, seed {runs[0].record.seed}: training, held-out and test figures over "
-        "all phases; lines mark the phases' borders.": curves.picture(runs, curves.segments(runs)),
+        "all phases; lines mark the phases' borders.": curves.picture(runs),
         f"{metric} against epochs spent: compare arms at equal budgets.": budgets.picture(group),
     }
     if sweep:
@@ -125,23 +136,15 @@ def _pictures(group: Group, sweep: Sequence[Group], prefix: str) -> list[Picture
     ]
 
 
-def _hear(found: Section, group: Group) -> None:
-    """Adds the transcripts of the first test set whose texts the records hold."""
+def _transcripts(group: Group) -> tuple[str, list[Heard]]:
+    """Returns how and what is heard of the first test set whose texts the records hold."""
     runs = curves.of_first_seed(group)
     for split in group.splits:
-        found.transcripts = heard(runs, split)
-        if found.transcripts:
-            found.heard = (
-                f"{len(found.transcripts)} utterances of {split_name(split)}, evenly spaced; none "
-                f"is picked by hand. Seed {runs[0].record.seed}, the likeliest symbol of "
-                "each frame, no language model."
+        if found := heard(runs, split):
+            return (
+                f"{len(found)} utterances of {split_name(split)}, evenly spaced; none is picked by "
+                f"hand. Seed {runs[0].record.seed}, the likeliest symbol of each frame, no "
+                "language model.",
+                found,
             )
-            return
-
-
-def _papers(suite: Suite, group: Group) -> list[Grid]:
-    """Returns the tables that only captions or only speech has."""
-    if table5.captioning([group]):
-        return table5.grids(suite, group)
-    speech = [table for table in speech_tables.TABLES if speech_tables.of_table(table, [group])]
-    return [speech_tables.phases_grid(suite, group)] if speech else []
+    return "", []
