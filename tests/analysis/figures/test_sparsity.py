@@ -1,13 +1,13 @@
 """The sweep over sparsities: what it puts together, and at which sparsity each figure stands."""
 
-import re
-
 import pytest
 
+from analysis.arms import BLUE, VERMILION
 from analysis.figures import sparsity
-from analysis.figures.plots import BLUE, VERMILION
 from analysis.figures.sparsity import Point, baseline, points, sweeps, swept
-from analysis.records import Spread, groups, read_all
+from analysis.groups import groups
+from analysis.records import read_all
+from analysis.statistics import Spread
 from dsd.errors import UserError
 
 HALF, MOST = ("phases.sparse.sparsity=0.5",), ("phases.sparse.sparsity=0.9",)
@@ -112,19 +112,9 @@ def test_two_test_sets_have_a_panel_each(captions, house):
     assert means == [23.0, 24.0]
 
 
-def test_files_are_the_same_bytes_each_time(runs, tmp_path):
-    paths = sorted(runs.glob("*seed*.json"))
-    paths = [path for path in paths if not re.search(r"\.short|lr=|=0\.7", path.name)]
-    first = sparsity.draw(paths, tmp_path / "one")
-    again = sparsity.draw(paths[::-1], tmp_path / "two")
-    names = ["images-resnet18.sparsity.png", "images-resnet18.sparsity.svg"]
-    assert [path.name for path in first] == names
-    for one, two in zip(first, again, strict=True):
-        assert one.read_bytes() == two.read_bytes()
-
-
-def test_what_is_no_sweep_is_refused(house, tmp_path):
+def test_what_is_no_sweep_is_refused(house, command):
     paths = [house.run("dsd", 0, 38.0), house.run("dsd", 0, 38.0, scale="short")]
-    fault = r"resnet18\.dsd\.seed0\.json and .*short\.dsd\.seed0\.json: not one sweep"
-    with pytest.raises(UserError, match=fault):
-        sparsity.draw(paths, tmp_path)
+    refused = command("sparsity", *paths).exception
+    assert isinstance(refused, UserError)
+    fault = "resnet18.dsd.seed0.json and images-resnet18.short.dsd.seed0.json: not one sweep"
+    assert fault in str(refused)

@@ -9,42 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from analysis.records import groups, read_all
+from analysis.groups import groups
+from analysis.records import read_all
 from analysis.report.page import build, summary
 from analysis.report.sections import section
 from analysis.significance import comparisons
-from tests.analysis.made_up import histogram
+from tests.analysis.made_up import pruned_once, three_seeds
 
 EVIL = '<script>alert("1")</script><img src=http://a.test/ onerror=alert(2)>&\'"'
-
-
-def stages(layer: str = "a.weight"):
-    """Returns the stages of dsd's three phases, of one layer."""
-
-    def seen(**named):
-        return [
-            {
-                "stage": name.replace("zeros_restored", "zeros restored").replace("_", "-"),
-                "moment": "end",
-                "layers": {layer: figures},
-            }
-            for name, figures in named.items()
-        ]
-
-    full, sparse = histogram([0, 1, 4, 9, 4, 1, 0]), histogram([0, 1, 4, 0, 4, 1, 0], 9)
-    back = histogram([0, 1, 4, 9, 4, 1, 0])
-    return [
-        seen(dense=full),
-        seen(pruned=sparse, sparse_trained=sparse),
-        seen(zeros_restored=sparse, re_dense=back),
-    ]
-
-
-def three_seeds(house, **more) -> None:
-    for seed, baseline in enumerate((30.0, 31.0, 32.0)):
-        house.run("baseline", seed, baseline, **more)
-        house.run("dsd", seed, baseline, 33.0, baseline - 1 - seed / 10, stages=stages(), **more)
-        house.run("finetune", seed, baseline, 33.0, baseline - 0.5 * seed, **more)
 
 
 class Tags(HTMLParser):
@@ -101,7 +73,7 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
             arm,
             0,
             30.0,
-            stages=stages(EVIL) if arm == "dsd" else (),
+            stages=pruned_once(EVIL) if arm == "dsd" else (),
             scale="short",
             title=EVIL,
             notes=[EVIL],
@@ -174,6 +146,6 @@ def test_each_run_says_how_it_was_made(house):
 @pytest.mark.parametrize("missing", ["dsd", "baseline", "finetune"])
 def test_a_page_can_be_made_whatever_arm_is_missing(house, missing):
     for arm in {"dsd", "baseline", "finetune"} - {missing}:
-        house.run(arm, 0, 30.0, stages=stages() if arm == "dsd" else ())
+        house.run(arm, 0, 30.0, stages=pruned_once() if arm == "dsd" else ())
     text = build(house.suite, read_all(house.runs))
     assert ('class="histogram"' in text) == (missing != "dsd")
