@@ -30,6 +30,7 @@ TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SIDE = 480  # pixels of an image on the page, at most
 WIDTH = 44  # characters of a line in the picture
 LEADING = 11.5  # points from line to line
+MARGIN = 0.45  # inches above and beneath the images
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,11 @@ def picture(gallery: Gallery) -> Figure:
     told = [_lines(one) for one in gallery.shown]
     rows = -(-len(told) // 2)
     height = max(1.3, LEADING * max(map(len, told)) / 72 + 0.1)  # inches
-    figure, panels = plots.panels(rows, 4, 10, rows * height + 0.8, width_ratios=[2, 5, 2, 5])
+    whole = rows * height + 2 * MARGIN
+    figure, panels = plots.panels(rows, 4, 10, whole, width_ratios=[2, 5, 2, 5])
+    figure.set_layout_engine(None)  # around images the other one differs from time to time
+    above, beneath = 1 - MARGIN / whole, MARGIN / whole
+    figure.subplots_adjust(0.01, beneath, 0.99, above, wspace=0.05, hspace=0)
     for axes in panels.flat:
         axes.set_axis_off()
     looks = plots.looks([*gallery.shown[0].captions])
