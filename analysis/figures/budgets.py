@@ -24,13 +24,10 @@ TOLD = (
 
 def points(group: Group, arm: str, split: str) -> list[tuple[float, Spread]]:
     """Returns (epochs since the beginning, test figure) at the ends of an arm's phases."""
-    run = next(iter(group.arms[arm].values()))
-    epochs = accumulate(phase.epochs for phase in run.record.phases)
-    paths = accumulate((phase.folder for phase in run.record.phases), "{}/{}".format)
-    return [
-        (end, spread([*group.values(arm, split, path=path).values()]))
-        for end, path in zip(epochs, paths, strict=True)
-    ]
+    found = plots.phases(group, arm)
+    ends = accumulate(phase.epochs for phase in found.values())
+    tests = [spread([*group.values(arm, split, path=path).values()]) for path in found]
+    return list(zip(ends, tests, strict=True))
 
 
 def name(group: Group) -> str:

@@ -1,6 +1,6 @@
 """Learning curves of one recipe and seed: all phases end to end, tests at their ends."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Literal
@@ -14,6 +14,7 @@ from analysis.figures import plots
 from analysis.groups import Group
 from analysis.records import Run
 from analysis.words import metric_name, phase_name, split_name
+from dsd.runs.record import PhaseRecord
 
 Fill = Literal["full", "none", "left", "right"]
 FILLS: tuple[Fill, ...] = ("full", "none", "left", "right")  # of markers, a test set each
@@ -21,17 +22,17 @@ FILLS: tuple[Fill, ...] = ("full", "none", "left", "right")  # of markers, a tes
 Points = list[tuple[float, float]]  # (epochs since the run began, figure)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Segment:
     """One phase of the tree of plans; arms that begin alike share it."""
 
-    arms: list[str]
     name: str
     start: float  # in epochs since the run began
     end: float
-    train: Points = field(default_factory=list)
-    heldout: Points = field(default_factory=list)
-    tests: dict[str, float] = field(default_factory=dict)  # test set -> the metric, at the end
+    train: Points
+    heldout: Points
+    tests: dict[str, float]  # test set -> the metric, at the end
+    arms: list[str] = field(default_factory=list)
 
     @property
     def whose(self) -> str:
@@ -40,46 +41,43 @@ class Segment:
 
 
 def segments(runs: Sequence[Run]) -> list[Segment]:
-    """Returns the phases of runs of one recipe and seed, each once.
-
-    A line begins at the last point of the phase before, so that it does not break.
-    """
-    known: dict[tuple[str, ...], Segment] = {}
-    named = {"train": train_metric(runs), "heldout": heldout_metric(runs)}
+    """Returns the phases of runs of one recipe and seed, each once."""
+    known: dict[str, Segment] = {}
+    names = {kind: logged(runs, kind) for kind in ("train", "heldout")}
     for run in runs:
-        metric = run.record.metric
-        where: tuple[str, ...] = ()
-        before: Segment | None = None
+        before, path = None, ""
         for phase in run.record.phases:
-            where = (*where, phase.folder)
-            if where in known:
-                known[where].arms.append(run.record.arm)
-            else:
-                start = before.end if before else 0.0
-                segment = Segment([run.record.arm], phase.name, start, start + phase.epochs)
-                for kind, name in named.items():
-                    points: Points = getattr(segment, kind)
-                    points += getattr(before, kind)[-1:] if before else []
-                    rows = [row for row in phase.log if name in row.get(kind, {})]
-                    points += [(start + row["epoch"], row[kind][name]) for row in rows]
-                tests = {split: figures.get(metric) for split, figures in phase.test.items()}
-                segment.tests.update({s: v for s, v in tests.items() if v is not None})
-                known[where] = segment
-            before = known[where]
+            path += f"/{phase.folder}"
+            if path not in known:
+                known[path] = _segment(phase, before, names, run.record.metric)
+            before = known[path]
+            before.arms.append(run.record.arm)
     return list(known.values())
 
 
-def train_metric(runs: Sequence[Run]) -> str:
-    """Returns the metric, or "loss" where training does not measure it."""
+def _segment(
+    phase: PhaseRecord, before: Segment | None, names: Mapping[str, str], metric: str
+) -> Segment:
+    """Returns a phase; its lines begin at the last points of the one before: they do not break."""
+    start = before.end if before else 0.0
+    lines = {}
+    for kind, name in names.items():
+        lines[kind] = [*(getattr(before, kind)[-1:] if before else [])]
+        rows = [row for row in phase.log if name in row.get(kind, {})]
+        lines[kind] += [(start + row["epoch"], row[kind][name]) for row in rows]
+    tests = {split: found[metric] for split, found in phase.test.items() if metric in found}
+    return Segment(phase.name, start, start + phase.epochs, **lines, tests=tests)
+
+
+def logged(runs: Sequence[Run], kind: str) -> str:
+    """Returns which figure of every epoch is drawn, of "train" or "heldout".
+
+    The metric where it is logged, else what else is, before the loss.
+    """
     metric = runs[0].record.metric
-    return metric if metric in _logged(runs, "train") else "loss"
-
-
-def heldout_metric(runs: Sequence[Run]) -> str:
-    """Returns the metric where the held-out split has it, else what it has, before its loss."""
-    metric, found = runs[0].record.metric, _logged(runs, "heldout")
-    others = [name for name in found if name != "loss"]
-    return metric if metric in found or not found else [*others, "loss"][0]
+    rows = (row for run in runs for phase in run.record.phases for row in phase.log)
+    names = dict.fromkeys(name for row in rows for name in row.get(kind, {}))
+    return min(names, key=lambda name: (name != metric, name == "loss"), default="loss")
 
 
 def of_first_seed(group: Group) -> list[Run]:
@@ -127,22 +125,16 @@ def picture(runs: Sequence[Run]) -> Figure:
         axes.set_ylabel(said)
     if late:
         _name_phases(panels[0][1], max(runs, key=lambda run: len(run.record.phases)))
-    handles = [*plots.legend(arms), *(_tests(fills) if len(fills) > 1 else [])]
+    tests = [_entry(split, fill) for split, fill in fills.items() if len(fills) > 1]
     title = f"{record.title}, seed {record.seed}"
-    plots.surround(figure, title, plots.caption(runs[0]), handles)
+    plots.surround(figure, title, plots.caption(runs[0]), [*plots.legend(arms), *tests])
     return figure
-
-
-def _logged(runs: Iterable[Run], kind: str) -> list[str]:
-    """Returns the names of the figures that are logged every epoch, of "train" or "heldout"."""
-    rows = (row for run in runs for phase in run.record.phases for row in phase.log)
-    return list(dict.fromkeys(name for row in rows for name in row.get(kind, {})))
 
 
 def _labels(runs: Sequence[Run], found: Sequence[Segment]) -> list[str]:
     """Returns what each row of panels shows."""
-    training = f"training {metric_name(train_metric(runs))}"
-    metric, heldout = runs[0].record.metric, heldout_metric(runs)
+    metric, heldout = runs[0].record.metric, logged(runs, "heldout")
+    training = f"training {metric_name(logged(runs, 'train'))}"
     tests = f"test (points) {metric_name(metric)}"
     if not any(segment.heldout for segment in found):
         return [training, tests]
@@ -160,13 +152,10 @@ def _draw(column: Sequence[Axes], segment: Segment, look: Arm, fills: Mapping[st
         point.set_fillstyle(fills[split])
 
 
-def _tests(fills: Mapping[str, Fill]) -> list[Line2D]:
-    """Returns the legend's entries of the test sets."""
-    look: dict[str, object] = {"color": GREY, "marker": "o", "linestyle": ""}
-    return [
-        Line2D([], [], fillstyle=fill, label=split_name(split), **look)
-        for split, fill in fills.items()
-    ]
+def _entry(split: str, fill: Fill) -> Line2D:
+    """Returns the legend's entry of a test set."""
+    name = split_name(split)
+    return Line2D([], [], color=GREY, marker="o", linestyle="", fillstyle=fill, label=name)
 
 
 def _name_phases(axes: Axes, run: Run) -> None:

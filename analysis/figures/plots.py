@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import matplotlib
@@ -13,8 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.arms import GREY, Arm, arm
+from analysis.groups import Group
 from analysis.records import Run
 from analysis.statistics import Spread
+from dsd.runs.record import PhaseRecord
 
 PALE, FAINT = "#cccccc", "#999999"
 _STYLE: dict[Any, Any] = {
@@ -86,6 +89,12 @@ def legend(drawn: Mapping[str, Arm]) -> list[Line2D]:
         Line2D([], [], color=look.colour, marker=look.marker, label=label)
         for label, look in drawn.items()
     ]
+
+
+def phases(group: Group, arm: str) -> dict[str, PhaseRecord]:
+    """Returns {path of phases: the last of them} of an arm; its seeds share their schedule."""
+    found = next(iter(group.arms[arm].values())).record.phases
+    return dict(zip(accumulate((p.folder for p in found), "{}/{}".format), found, strict=True))
 
 
 def caption(run: Run) -> list[str]:

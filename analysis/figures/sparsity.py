@@ -4,8 +4,7 @@ Sparsity 0 is the matched fine-tuning: the same phases and rates without a mask.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from analysis.records import Run, settings
 from analysis.statistics import Spread, spread
 from analysis.words import metric_name, phase_name, split_name
 from dsd.errors import UserError
-from dsd.runs.record import PhaseRecord, label, read
+from dsd.runs.record import label, read
 
 APART = 0.004  # of sparsity: the two lines' bars stand side by side
 STEEP = 4  # from this ratio of the largest figure to the smallest on the axis is logarithmic
@@ -29,13 +28,7 @@ TOLD = (
 )
 
 
-@dataclass(frozen=True)
-class Point:
-    """The runs at one sparsity: after the swept phase and at their end."""
-
-    sparsity: float
-    sparse: Spread
-    final: Spread
+Points = list[tuple[float, Spread]]  # (sparsity, test figure)
 
 
 def sweeps(found: Iterable[Group]) -> list[list[Group]]:
@@ -73,7 +66,7 @@ def of_records(paths: Iterable[Path]) -> list[Group]:
 
 def swept(sweep: Sequence[Group]) -> int:
     """Returns the place of the first phase whose sparsity differs, in dsd's path."""
-    plans = [[phase.sparsity for phase in _phases(group)] for group in sweep]
+    plans = [[p.sparsity for p in plots.phases(group, "dsd").values()] for group in sweep]
     return next(i for i, values in enumerate(zip(*plans, strict=True)) if len(set(values)) > 1)
 
 
@@ -83,13 +76,21 @@ def seeds(sweep: Sequence[Group]) -> set[int]:
     return set.intersection(*each) or set.union(*each)
 
 
-def points(sweep: Sequence[Group], split: str) -> list[Point]:
-    """Returns dsd at every sparsity, from the matched fine-tuning at 0 on, over the same seeds."""
-    found = [_point(sweep, group.arms["dsd"], split) for group in sweep]
-    controls = [group.arms["finetune"] for group in sweep if "finetune" in group.arms]
-    if controls and seeds(sweep) & controls[0].keys():
-        found.append(replace(_point(sweep, controls[0], split), sparsity=0.0))
-    return sorted(found, key=lambda point: point.sparsity)
+def points(sweep: Sequence[Group], split: str, place: int) -> Points:
+    """Returns dsd's figures after the phase at a place of its path, over the same seeds.
+
+    They begin with the matched fine-tuning, at sparsity 0.
+    """
+    found = []
+    controls = [(group, "finetune") for group in sweep if "finetune" in group.arms][:1]
+    for group, arm in [*controls, *((group, "dsd") for group in sweep)]:
+        phases = plots.phases(group, arm)
+        values = group.values(arm, split, path=[*phases][place])
+        shared = [value for seed, value in values.items() if seed in seeds(sweep)]
+        if shared:
+            at = [phase.sparsity for phase in phases.values()][swept(sweep)]
+            found.append((at if arm == "dsd" else 0.0, spread(shared)))
+    return sorted(found, key=lambda point: point[0])
 
 
 def baseline(sweep: Sequence[Group], split: str) -> Spread | None:
@@ -108,16 +109,21 @@ def name(sweep: Sequence[Group]) -> str:
 def picture(sweep: Sequence[Group]) -> Figure:
     """Returns a panel for each test set."""
     record, splits, place = sweep[0].first, sweep[0].splits, swept(sweep)
-    sparse, final = (phase_name(_phases(sweep[0])[i].name) for i in (place, -1))
+    phases = [*plots.phases(sweep[0], "dsd").values()]
+    sparse, final = (phase_name(phases[i].name) for i in (place, -1))
     looks = {
         f"after {sparse}": Arm("sparse", sparse, VERMILION, "o"),
         f"after {final}": Arm("dsd", final, BLUE, "s"),
     }
     figure, ((*panels,),) = plots.panels(1, len(splits), 10, 3.6)
-    found = {split: points(sweep, split) for split in splits}
+    found = {split: [points(sweep, split, at) for at in (place, -1)] for split in splits}
     steep = any(map(_steep, found.values()))
-    for axes, split in zip(panels, splits, strict=True):
-        _draw(axes, found[split], looks)
+    for axes, (split, both) in zip(panels, found.items(), strict=True):
+        for drawn, look, aside in zip(both, looks.values(), (-APART, APART), strict=True):
+            plots.bars(axes, [x + aside for x, _ in drawn], [test for _, test in drawn], look)
+        for x, test in both[-1]:
+            plots.above(axes, x, f"n {test.n}")
+        axes.set_xticks([x for x, _ in both[-1]], [f"{x:g}" for x, _ in both[-1]])
         _baseline(axes, baseline(sweep, split))
         if steep:
             axes.set_yscale("log")
@@ -129,28 +135,14 @@ def picture(sweep: Sequence[Group]) -> Figure:
             axes.set_title(split_name(split), pad=18)
     panels[0].set_ylabel(metric_name(record.metric) + (", log scale" if steep else ""))
     lines, _ = panels[0].get_legend_handles_labels()
-    plots.surround(
-        figure,
-        f"{record.title}: dsd by sparsity",
-        [TOLD, *plots.caption(sweep[0].runs[0])],
-        [*plots.legend(looks), *lines],
-    )
+    said = [TOLD, *plots.caption(sweep[0].runs[0])]
+    plots.surround(figure, f"{record.title}: dsd by sparsity", said, [*plots.legend(looks), *lines])
     return figure
 
 
-def _draw(axes: Axes, found: Sequence[Point], looks: Mapping[str, Arm]) -> None:
-    at = [point.sparsity for point in found]
-    sparse, final = looks.values()
-    plots.bars(axes, [x - APART for x in at], [point.sparse for point in found], sparse)
-    plots.bars(axes, [x + APART for x in at], [point.final for point in found], final)
-    for point in found:
-        plots.above(axes, point.sparsity, f"n {point.final.n}")
-    axes.set_xticks(at, [f"{x:g}" for x in at])
-
-
-def _steep(found: Sequence[Point]) -> bool:
+def _steep(both: Sequence[Points]) -> bool:
     """Tells whether a few points would flatten all others."""
-    means = [value.mean for point in found for value in (point.sparse, point.final)]
+    means = [test.mean for found in both for _, test in found]
     return min(means) > 0 and max(means) > STEEP * min(means)
 
 
@@ -161,18 +153,6 @@ def _baseline(axes: Axes, found: Spread | None) -> None:
     axes.axhline(found.mean, color=GREY, linewidth=1, linestyle="--", label=told)
     if found.sd:
         axes.axhspan(found.mean - found.sd, found.mean + found.sd, color=GREY, alpha=0.12, lw=0)
-
-
-def _point(sweep: Sequence[Group], runs: Mapping[int, Run], split: str) -> Point:
-    metric, place = sweep[0].first.metric, swept(sweep)
-    paths = [run.record.phases for seed, run in runs.items() if seed in seeds(sweep)]
-    after = [spread([phases[i].test[split][metric] for phases in paths]) for i in (place, -1)]
-    return Point(paths[0][place].sparsity, *after)
-
-
-def _phases(group: Group) -> list[PhaseRecord]:
-    """Returns the phases of one of dsd's runs."""
-    return next(iter(group.arms["dsd"].values())).record.phases
 
 
 def _but_for_sparsity(group: Group) -> str:

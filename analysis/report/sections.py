@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from analysis import significance
 from analysis.figures import budgets, curves, sparsity
@@ -29,8 +30,7 @@ from dsd.suite.folder import Suite
 READING = (*LEGEND, *significance_table.NOTES, *weights_table.NOTES)
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A figure inside the page."""
 
     title: str
@@ -44,15 +44,15 @@ class Section:
     anchor: str
     title: str
     short: str  # its name in the list of sections
-    why: list[str] = field(default_factory=list)  # apart from the paper's figures
-    comparisons: list[significance.Comparison] = field(default_factory=list)
-    tables: list[Grid] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    why: Sequence[str] = ()  # apart from the paper's figures
+    comparisons: Sequence[significance.Comparison] = ()
+    tables: Sequence[Grid] = ()
+    pictures: Sequence[Picture] = ()
     histograms: Histograms | None = None
     heard: str = ""
-    transcripts: list[Heard] = field(default_factory=list)
+    transcripts: Sequence[Heard] = ()
     gallery: Gallery | None = None
-    more: list[Grid] = field(default_factory=list)
+    more: Sequence[Grid] = ()
     made: Grid | None = None
 
     def verdicts(self, against: Collection[str] = ()) -> list[tuple[str, str]]:
@@ -72,18 +72,23 @@ def section(suite: Suite, group: Group, sweep: Sequence[Group], prefix: str = "s
 
     `prefix`: sets the ids in its pictures apart from those of other sections.
     """
-    why, (run, *_) = group.reasons_apart(suite), group.runs
-    found = Section(anchor(run), conditions.title(group), short(run), why)
-    found.comparisons = significance.comparisons(group)
-    found.tables = _tables(group, why)
-    found.pictures = _pictures(group, sweep, prefix)
-    if "dsd" in group.arms:
-        runs = group.arms["dsd"]
-        found.histograms = histograms(runs[min(runs)])
-    found.heard, found.transcripts = _transcripts(group)
-    found.more = _more(suite, group, sweep)
-    found.made = made.grid([group, *sweep])
-    return found
+    why, run = group.reasons_apart(suite), group.runs[0]
+    dsd = group.arms.get("dsd")
+    told, transcripts = _transcripts(group)
+    return Section(
+        anchor(run),
+        conditions.title(group),
+        short(run),
+        why,
+        significance.comparisons(group),
+        _tables(group, why),
+        _pictures(group, sweep, prefix),
+        histograms(dsd[min(dsd)]) if dsd else None,
+        told,
+        transcripts,
+        more=_more(suite, group, sweep),
+        made=made.grid([group, *sweep]),
+    )
 
 
 def papers(suite: Suite, found: Sequence[Group]) -> Grid:
@@ -141,10 +146,12 @@ def _transcripts(group: Group) -> tuple[str, list[Heard]]:
     runs = curves.of_first_seed(group)
     for split in group.splits:
         if found := heard(runs, split):
+            how = (
+                "evenly spaced; none is picked by hand. Seed {}, the likeliest symbol of each frame"
+            )
+            how = how.format(runs[0].record.seed)
             return (
-                f"{len(found)} utterances of {split_name(split)}, evenly spaced; none is picked by "
-                f"hand. Seed {runs[0].record.seed}, the likeliest symbol of each frame, no "
-                "language model.",
+                f"{len(found)} utterances of {split_name(split)}, {how}, no language model.",
                 found,
             )
     return "", []

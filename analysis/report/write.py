@@ -1,6 +1,6 @@
 """Where a report's records and photographs come from, and where it goes.
 
-A page is kept in runs/cache/ under a checksum of all that it is made from: the same again is copied.
+A page is kept in runs/cache/ under a checksum of all that it is made from, and not made twice.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def _photographs(scale: str | None) -> bool:
 
 
 def _checksum(suite: Suite, records: Path, scale: str | None) -> str:
-    """Returns one checksum of the records, the code, the recipes, the libraries and what is asked."""
+    """Returns a checksum of what a page is made from: records, code, libraries, what is asked."""
     asked = [str(records), str(scale), sys.version, *map(version, LIBRARIES)]
     found = hashlib.sha256("\n".join(asked).encode())
     packages = [Path(dsd.__file__).parent, Path(__file__).parents[1]]

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.figures import curves, plots
-from analysis.figures.curves import heldout_metric, of_first_seed, segments, train_metric
+from analysis.figures.curves import logged, of_first_seed, segments
 from analysis.groups import groups
 from analysis.records import Run
 from dsd.errors import UserError
@@ -55,7 +55,7 @@ def test_segments_hold_the_logs_end_to_end(paths):
 def test_training_that_does_not_measure_the_metric_shows_its_loss(house):
     logs = [[{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}}]]
     path = house.run("baseline", 0, 30.0, logs=logs)
-    assert train_metric(runs([path])) == "loss"
+    assert logged(runs([path]), "train") == "loss"
     (segment,) = segments(runs([path]))
     assert segment.train == [(1.0, 2.0)]
     assert segment.heldout == []
@@ -102,7 +102,7 @@ def test_two_test_sets_have_markers_of_their_own_and_perplexity_a_panel(captions
 
     logs = [log(30.0, 20.0, 17.0), log(19.0), log(16.0)]
     found = runs([captions("dsd", 0, 50.0, 45.0, 52.0, logs=logs)])
-    assert heldout_metric(found) == "perplexity"
+    assert logged(found, "heldout") == "perplexity"
     dense, *_ = segments(found)
     assert dense.heldout == [(1, 30.0), (2, 20.0), (3, 17.0)]
     assert dense.tests == {"test_beam1": 20.0, "test_beam20": 21.0}  # BLEU-4
@@ -130,7 +130,7 @@ def test_two_test_sets_have_markers_of_their_own_and_perplexity_a_panel(captions
 def test_what_is_held_out_without_the_metric_is_its_loss_at_last(house):
     log = [{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}, "heldout": {"loss": 3.0}}]
     (run,) = runs([house.run("baseline", 0, 30.0, logs=[log])])
-    assert heldout_metric([run]) == "loss"
+    assert logged([run], "heldout") == "loss"
     assert curves.picture([run]).axes[1].get_ylabel() == "held-out loss (nats)"
 
 
