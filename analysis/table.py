@@ -1,34 +1,31 @@
 """A table is a list of columns over rows; each column is written once, for words and for CSV."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from analysis.grid import Grid
-from analysis.words import interval, mean_sd, p_value, plus_minus, signed
+from analysis.words import NOTHING, interval, mean_sd, p_value, plus_minus, signed, signed_mean
 
 Row = TypeVar("Row")
-NOTHING = "-"  # in words
 
 
 class Kind(NamedTuple):
     """How the values of a column are written; None is a value of every kind."""
 
-    text: Callable[[Any], str]
+    text: Callable[[Any, int], str]  # (value, decimals)
     cells: Callable[[str, Any], dict[str, object]]  # (name, value) -> columns of the CSV
 
 
-def _one(name: str, value: object) -> dict[str, object]:
-    return {name: value}
-
-
-def _spread(name: str, value: Any) -> dict[str, object]:
+def spread_cells(name: str, value: Any) -> dict[str, object]:
+    """Returns a spread as the columns <name>, <name>_sd, <name>_n."""
     mean, sd, n = value or (None, None, 0)
     return {name: mean, f"{name}_sd": sd, f"{name}_n": n}
 
 
-def _gain(name: str, value: Any) -> dict[str, object]:
-    return _spread(name, value and value.difference) | {f"{name}_pct": value and value.relative_pct}
+def _gain_cells(name: str, value: Any) -> dict[str, object]:
+    pct = {f"{name}_pct": value and value.relative_pct}
+    return spread_cells(name, value and value.difference) | pct
 
 
 def _ends(name: str, value: Any) -> dict[str, object]:
@@ -36,60 +33,72 @@ def _ends(name: str, value: Any) -> dict[str, object]:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
+def _one(name: str, value: object) -> dict[str, object]:
+    return {name: value}
+
+
+def _known(write: Callable[[Any, int], str]) -> Callable[[Any, int], str]:
+    return lambda value, decimals: NOTHING if value in (None, "") else write(value, decimals)
+
+
 def number(form: str) -> Kind:
-    """Returns the kind of numbers that a format like "{:.2f}" writes."""
-    return Kind(lambda value: NOTHING if value is None else form.format(value), _one)
+    """Returns the kind of numbers that a format like "{:g}" writes."""
+    return Kind(_known(lambda value, _: form.format(value)), _one)
 
 
-TEXT = Kind(lambda value: NOTHING if value in (None, "") else str(value), _one)
-SPREAD = Kind(mean_sd, _spread)  # 8.12 ± 0.05 (n 3)
-PLUS_MINUS = Kind(lambda value: plus_minus(value) if value else NOTHING, _spread)
-GAIN = Kind(signed, _gain)  # +0.37 ± 0.05 (+4.5 %, n 3)
+TEXT = Kind(_known(lambda value, _: str(value)), _one)
+SPREAD = Kind(mean_sd, spread_cells)  # 8.12 ± 0.05 (n 3)
+PLUS_MINUS = Kind(_known(plus_minus), spread_cells)  # 8.12 ± 0.05
+SIGNED = Kind(signed_mean, spread_cells)  # +0.37 ± 0.05
+GAIN = Kind(signed, _gain_cells)  # +0.37 ± 0.05 (+4.5 %, n 3)
 INTERVAL = Kind(interval, _ends)
-P_VALUE = Kind(p_value, _one)
+P_VALUE = Kind(lambda value, _: p_value(value), _one)
 
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
     """One column; it is left out of the CSV without a name, of words without a header.
 
-    A header with {} stands for several columns, see Table.across.
+    A header with {} stands for several columns, see Table.across. `decimals`: in words.
     """
 
     name: str
-    header: str
+    header: str | None
     value: Callable[[Row], Any]
     kind: Kind = TEXT
+    decimals: Callable[[Row], int] = lambda row: 2
 
 
 @dataclass(frozen=True)
 class Table(Generic[Row]):
-    """Rows under columns, a title, and what must be said beneath."""
+    """Rows under columns, a title, and what must be said beneath.
+
+    In words, rows that are alike in `line` share a line, and columns whose header has {} are there
+    once for each `across`; some rows are in words or in the CSV alone.
+    """
 
     title: str
     columns: Sequence[Column[Row]]
     rows: Sequence[Row]
-    notes: tuple[str, ...] = ()
-    line: Callable[[Row], Hashable] = id  # in words, rows that are alike in this share a line
-    across: Callable[[Row], str] | None = None  # what sets these apart, for the {} of headers
+    notes: Sequence[str] = ()
+    line: Callable[[Row], Hashable] = id
+    across: Callable[[Row], str] = lambda row: ""
+    in_words: Callable[[Row], bool] = lambda row: True
+    in_csv: Callable[[Row], bool] = lambda row: True
 
     def grid(self) -> Grid:
         """Returns the table in words; what a line has no row for is "-"."""
-        keys = list(dict.fromkeys(map(self.across, self.rows))) if self.across else []
+        lines: dict[Hashable, dict[str, Row]] = {}
+        for row in filter(self.in_words, self.rows):
+            lines.setdefault(self.line(row), {}).setdefault(self.across(row), row)
+        keys = list(dict.fromkeys(key for cells in lines.values() for key in cells))
         shown: list[tuple[Column[Row], str | None]] = []
         for column in self.columns:
-            if column.header and "{}" in column.header:
-                shown += [(column, key) for key in keys]
-            elif column.header or column is self.columns[0]:
-                shown.append((column, None))
-        lines: dict[Hashable, list[Row]] = {}
-        for row in self.rows:
-            lines.setdefault(self.line(row), []).append(row)
-        cells = [
-            tuple(self._cell(column, key, rows) for column, key in shown) for rows in lines.values()
-        ]
-        header = tuple(column.header.format(key) for column, key in shown)
-        return Grid(self.title, header, cells, self.notes)
+            if column.header is not None:
+                shown += [(column, key) for key in (keys if "{}" in column.header else [None])]
+        header = tuple(str(column.header).format(key) for column, key in shown)
+        cells = [tuple(_cell(column, key, of) for column, key in shown) for of in lines.values()]
+        return Grid(self.title, header, cells, tuple(self.notes))
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Returns a dict a row, of the CSV's columns; numbers are not rounded."""
@@ -101,14 +110,15 @@ class Table(Generic[Row]):
                 for key, cell in column.kind.cells(column.name, column.value(row)).items()
             }
             for row in self.rows
+            if self.in_csv(row)
         ]
 
-    def only(self, keep: Callable[[Row], bool], **changes: Any) -> "Table[Row]":
-        """Returns the table of some of the rows, for instance with a title of its own."""
-        return replace(self, rows=[row for row in self.rows if keep(row)], **changes)
 
-    def _cell(self, column: Column[Row], key: str | None, rows: Sequence[Row]) -> str:
-        for row in rows:
-            if key is None or (self.across and self.across(row) == key):
-                return column.kind.text(column.value(row))
-        return NOTHING
+def never(row: object) -> bool:
+    """Leaves every row out of words or of the CSV."""
+    return False
+
+
+def _cell(column: Column[Row], key: str | None, rows: dict[str, Row]) -> str:
+    row = rows.get(key) if key is not None else next(iter(rows.values()))
+    return NOTHING if row is None else column.kind.text(column.value(row), column.decimals(row))

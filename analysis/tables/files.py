@@ -1,6 +1,6 @@
 """`dsd tables`: what it prints, what it writes, and whether what was written is still true."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -8,20 +8,23 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis import paper_files
+from analysis import paper
 from analysis.grid import Grid, csv_text
-from analysis.records import Group, groups, read_all
+from analysis.groups import Group, groups
+from analysis.records import read_all
+from analysis.table import Table
 from analysis.tables import (
-    architectures,
-    conditions,
-    image_tables,
-    paper_table,
+    other_conditions,
+    paper_versus_ours,
+    phases,
     recipes_page,
-    significance_table,
-    speech_tables,
+    significance,
     table1,
+    table2_table3_table4_appendix,
     table5,
-    weights_table,
+    table6_table8,
+    table7_table9,
+    weights,
 )
 from dsd.errors import UserError
 from dsd.suite.folder import Suite
@@ -45,32 +48,39 @@ ALL_OF_IT = (
     "Phases, notes and sweeps: "
     "[results/tables/other_conditions.md](results/tables/other_conditions.md)."
 )
-TEX_MADE_BY = "% written by `dsd tables`; do not edit; needs \\usepackage{booktabs,graphicx}\n"
+TEX_NEEDS = "% written by `dsd tables --latex`; needs \\usepackage{booktabs,graphicx}\n"
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
 
 
 @dataclass(frozen=True)
 class Page:
-    """One of the pages in results/tables/, from which its three files follow."""
+    """One of the pages in results/tables/, from which its files follow."""
 
     name: str
     title: str
-    beside: list[Grid]  # with the paper's figures, run or not
-    ours: list[Grid]  # of our records
-    rows: Iterable[dict[str, Any]]  # the same as numbers
+    beside: Sequence[Table[Any]] = ()  # with the paper's figures, run or not
+    ours: Sequence[Table[Any]] = ()  # of our records
     legend: Sequence[str] = LEGEND
 
+    def grids(self, papers: bool = True) -> list[Grid]:
+        """Returns its tables in words, with the paper's or without."""
+        grids = [table.grid() for table in [*(self.beside if papers else ()), *self.ours]]
+        return [grid for grid in grids if grid.rows]
+
     def files(self, folder: Path) -> dict[Path, str]:
-        """Returns what the page's Markdown, CSV and LaTeX should hold."""
-        grids = [*self.beside, *self.ours]
+        """Returns what the page's Markdown and CSV should hold."""
+        grids = self.grids()
         body = _joined(grids, self.legend) if grids else "No runs yet.\n"
-        # A float leaves its place: each takes the legend along.
-        floats = [replace(grid, notes=(*grid.notes, *self.legend)).latex() for grid in grids]
+        rows = chain.from_iterable(table.csv_rows() for table in [*self.beside, *self.ours])
         return {
             folder / f"{self.name}.md": f"{MADE_BY}# {self.title}\n\n{body}",
-            folder / f"{self.name}.csv": csv_text(self.rows),
-            folder / f"{self.name}.tex": "\n".join([TEX_MADE_BY, *floats]),
+            folder / f"{self.name}.csv": csv_text(rows),
         }
+
+    def latex(self) -> str:
+        """Returns the tables as LaTeX. A float leaves its place: each takes the legend along."""
+        floats = [replace(one, notes=(*one.notes, *self.legend)) for one in self.grids()]
+        return "\n".join([TEX_NEEDS, *(one.latex() for one in floats)])
 
 
 def show(suite: Suite, records: Path, scale: str | None, console: Console) -> None:
@@ -78,19 +88,22 @@ def show(suite: Suite, records: Path, scale: str | None, console: Console) -> No
 
     Raises UserError when there is no record of the scale, or a record cannot be used.
     """
-    found = groups(read_all(records, scale))
-    if not found and scale not in (None, "full"):
-        example = next(iter(suite.recipes))
-        raise UserError(
-            f"{records}: no record of scale {scale}; make some, for example with: "
-            f"dsd run {example} --scale {scale} --arm all"
-        )
-    for page in pages(suite, found):
-        beside = page.beside if scale in (None, "full") else []
-        for grid in [*beside, *page.ours]:
+    for page in _pages_of(suite, records, scale):
+        for grid in page.grids(papers=scale in (None, "full")):
             grid.show(console)
     for line in LEGEND:
         console.print(line, style="dim")
+
+
+def write_latex(suite: Suite, records: Path, scale: str | None, folder: Path) -> list[Path]:
+    """Writes the same as LaTeX, a file a page that has tables, and returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for page in _pages_of(suite, records, scale):
+        if page.grids():
+            written.append(folder / f"{page.name}.tex")
+            written[-1].write_text(page.latex(), encoding="utf-8")
+    return written
 
 
 def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
@@ -98,74 +111,68 @@ def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
 
     Raises UserError that names the file when one of the paper's tables is missing or damaged.
     """
-    paper_files.check(suite.root / "results" / "paper")
+    papers = paper.load(suite.root)
     beside, apart = _sort_out(suite, found)
-    lines, zoo = list(paper_table.lines(suite, beside)), list(table1.zoo(suite, beside))
-    captions = table5.captioning(found)
     return [
         Page(
             "paper_versus_ours",
             "The paper's figures and ours",
-            [paper_table.grid("Under the paper's conditions", lines)],
-            [],
-            paper_table.rows(lines),
+            [paper_versus_ours.table(suite, papers, beside)],
         ),
         Page(
             "other_conditions",
             "Under other conditions than the paper's",
-            [],
-            [conditions.arms_grid(group, why) for group, why in apart],
-            chain.from_iterable(conditions.arms_rows(group) for group, _ in apart),
+            ours=[other_conditions.table(group, why) for group, why in apart],
         ),
-        Page(
-            "table1",
-            "Table 1 beside ours",
-            [table1.grid(suite, beside)],
-            [],
-            table1.csv_rows(suite, beside),
-            PAPERS,
-        ),
-        *_images(suite, beside),
+        Page("table1", "Table 1 beside ours", [table1.table(papers, beside)], legend=PAPERS),
+        *_images(papers, beside),
         Page(
             "model_zoo",
             "The model zoo beside ours",
-            [paper_table.grid("Model zoo, ImageNet", zoo)],
-            [],
-            ({"network": line.title, **row} for line in zoo for row in paper_table.rows([line])),
-            (*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
+            [paper_versus_ours.zoo(papers, beside)],
+            legend=(*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
         ),
         Page(
             "table5",
             "Table 5 beside ours",
-            [],
-            [grid for group in captions for grid in table5.grids(suite, group)],
-            table5.csv_rows(suite, captions),
-            WITH_INTERVALS,
+            ours=[
+                table
+                for group in table5.captioning(found)
+                for table in table5.tables(suite, papers, group)
+            ],
+            legend=WITH_INTERVALS,
         ),
-        *_sizes(suite),
-        *_speech(suite, found),
-        Page(
-            "phases",
-            "After every phase",
-            [],
-            [conditions.phases_grid(group) for group in found],
-            chain.from_iterable(map(conditions.phases_rows, found)),
+        *(
+            Page(
+                f"table{one.number}",
+                f"Table {one.number} beside ours",
+                [table6_table8.table(papers, one)],
+                legend=[UNVERIFIED],
+            )
+            for one in table6_table8.TABLES
         ),
+        *(
+            Page(
+                f"table{one.number}",
+                f"Table {one.number} beside ours",
+                table7_table9.papers_tables(suite, papers, one, found),
+                table7_table9.phases_tables(suite, papers, one, found),
+                WITH_INTERVALS,
+            )
+            for one in table7_table9.TABLES
+        ),
+        Page("phases", "After every phase", ours=[phases.table(group) for group in found]),
         Page(
             "significance",
             "Does DSD beat the other arms?",
-            [],
-            significance_table.grids(found),
-            significance_table.csv_rows(found),
-            significance_table.NOTES,
+            ours=significance.tables(found),
+            legend=significance.NOTES,
         ),
         Page(
             "weights",
             "What became of the weights",
-            [],
-            weights_table.grids(found),
-            weights_table.csv_rows(found),
-            weights_table.NOTES,
+            ours=[*weights.tables(found), weights.layer_table(found)],
+            legend=weights.NOTES,
         ),
     ]
 
@@ -210,56 +217,38 @@ def write(suite: Suite) -> list[Path]:
     return changed
 
 
-def _images(suite: Suite, beside: Sequence[Group]) -> list[Page]:
+def _pages_of(suite: Suite, records: Path, scale: str | None) -> list[Page]:
+    found = groups(read_all(records, scale))
+    if not found and scale not in (None, "full"):
+        example = next(iter(suite.recipes))
+        raise UserError(
+            f"{records}: no record of scale {scale}; make some, for example with: "
+            f"dsd run {example} --scale {scale} --arm all"
+        )
+    return pages(suite, found)
+
+
+def _images(papers: paper.Paper, beside: Sequence[Group]) -> list[Page]:
     """Returns tables 2 to 4 and the appendix; two networks may share a page."""
-    found = []
-    for name in dict.fromkeys(table.page for table in image_tables.TABLES):
-        tables = [table for table in image_tables.TABLES if table.page == name]
-        grids = [grid for table in tables for grid in image_tables.grids(suite, table, beside)]
-        rows = [row for table in tables for row in image_tables.csv_rows(suite, table, beside)]
-        title = f"{name.replace('table', 'Table ').capitalize()} beside ours"
-        found.append(Page(name, title, grids, [], rows, PAPERS))
-    return found
-
-
-def _sizes(suite: Suite) -> list[Page]:
+    made: dict[str, list[Table[Any]]] = {}
+    for one in table2_table3_table4_appendix.TABLES:
+        tables = table2_table3_table4_appendix.tables(papers, one, beside)
+        made.setdefault(one.page, []).extend(tables)
     return [
         Page(
-            f"table{table.number}",
-            f"Table {table.number} beside ours",
-            [architectures.grid(suite, table)],
-            [],
-            architectures.csv_rows(suite, table),
-            [UNVERIFIED],
+            name, f"{name.replace('table', 'Table ').capitalize()} beside ours", tables, (), PAPERS
         )
-        for table in architectures.TABLES
+        for name, tables in made.items()
     ]
-
-
-def _speech(suite: Suite, found: Sequence[Group]) -> list[Page]:
-    pages = []
-    for table in speech_tables.TABLES:
-        mine = speech_tables.of_table(table, found)
-        pages.append(
-            Page(
-                f"table{table.number}",
-                f"Table {table.number} beside ours",
-                speech_tables.papers_grids(suite, table, mine),
-                [speech_tables.phases_grid(suite, group) for group in mine],
-                speech_tables.csv_rows(suite, table, mine),
-                WITH_INTERVALS,
-            )
-        )
-    return pages
 
 
 def _short(suite: Suite, found: Sequence[Group]) -> str:
     """Returns README's tables: the paper's conditions, and a line each of the others."""
     beside, apart = _sort_out(suite, found)
-    main = paper_table.grid("Under the paper's conditions", paper_table.lines(suite, beside))
+    main = paper_versus_ours.table(suite, paper.load(suite.root), beside).grid()
     # Sweeps are left to results/tables/.
     whole = [(group, why) for group, why in apart if not group.first.overrides]
-    others = [conditions.overview_grid(whole)] if whole else []
+    others = [other_conditions.overview(whole).grid()] if whole else []
     return _joined([main, *others], [*LEGEND, ALL_OF_IT])
 
 
