@@ -47,6 +47,7 @@ def tables(
 
     Examples: `dsd tables --scale mini`, `dsd tables --latex paper/tables`
     """
+    from analysis import results
     from analysis.cache import kept
     from analysis.tables import files
 
@@ -55,13 +56,17 @@ def tables(
         raise UserError("--check looks at what was written; leave out the other options")
     folder = _records(suite, records, scale)
     with kept(suite.root):
+        found = results.read(suite, folder, scale)
+        pages = files.pages(found)
+        if latex:
+            _report(files.write_latex(pages, latex))
+            return
+        if not check:
+            files.show(pages, Console(highlight=False), papers=scale in (None, "full"))
         if check:
-            files.check(suite)
-        elif latex:
-            _report(files.write_latex(suite, folder, scale, latex))
-        else:
-            files.show(suite, folder, scale, Console(highlight=False))
-            for path in [] if records or scale else files.write(suite):
+            files.check(suite, files.files(found, pages))
+        elif not records and not scale:
+            for path in files.write(files.files(found, pages)):
                 print(f"wrote {path.relative_to(suite.root)}")
 
 
@@ -90,8 +95,7 @@ def figures(
 
 def histograms(
     run: Annotated[
-        Path,
-        typer.Argument(help="A record of an arm that was pruned, or its last phase's folder."),
+        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
     ],
     layer: Annotated[
         str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
@@ -167,8 +171,7 @@ def gallery(
     images: Annotated[int, typer.Option(min=1, help="How many test images to show.")] = 12,
     beam: Annotated[int, typer.Option(help="Whose captions: of beam 1 or 20.")] = 20,
     out: Annotated[
-        Path | None,
-        typer.Option(help="A .html or .png (default: a page in runs/figures/)."),
+        Path | None, typer.Option(help="A .html or .png (default: a page in runs/figures/).")
     ] = None,
 ) -> None:
     """Shows test images with the arms' captions, as the paper's figure 3, and the references.

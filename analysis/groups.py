@@ -138,9 +138,18 @@ class Group:
         if (precision := settings(record).precision) != "fp32":
             reasons.append(f"{precision} where the recipe's default is fp32")
         reasons += once(note for run in self.runs for note in run.corpus_notes)
-        for seeds in self.arms.values():  # an arm's runs share their settings
-            reasons.append(_drift(next(iter(seeds.values())).record, suite))
-        return once(reason for reason in reasons if reason)
+        return once([*reasons, *self._drift(suite)])
+
+    def _drift(self, suite: Suite) -> list[str]:
+        """Returns in what the recipe has changed since the runs, an arm each."""
+        record = self.first
+        try:
+            recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
+            firsts = [next(iter(runs.values())).record for runs in self.arms.values()]
+            changed = [_changed(settings(first), recipe, first.arm) for first in firsts]
+        except (UserError, ValidationError, KeyError):
+            return ["the recipe, as it is today, cannot make this run"]
+        return [f"the recipe's {', '.join(keys)} changed since the run" for keys in changed if keys]
 
 
 def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[float, ...]:
@@ -211,16 +220,6 @@ def _check_schedules(group: Group) -> None:
                     f"{run.path}: the schedule of {what} differs from the one in {path.name}; "
                     "run the older of the two again, or move it away"
                 )
-
-
-def _drift(record: Record, suite: Suite) -> str:
-    """Returns in what the recipe has changed since the run, "" for nothing."""
-    try:
-        recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
-        changed = _changed(settings(record), recipe, record.arm)
-    except (UserError, ValidationError, KeyError):
-        return "the recipe, as it is today, cannot make this run"
-    return f"the recipe's {', '.join(changed)} changed since the run" if changed else ""
 
 
 def _changed(settings: Settings, recipe: Recipe, arm: str) -> list[str]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from analysis import paper
 from analysis.grid import Grid, csv_text
-from analysis.groups import Group, groups
-from analysis.records import read_all
+from analysis.results import Results
 from analysis.table import Table
 from analysis.tables import (
     other_conditions,
@@ -62,15 +61,15 @@ class Page:
     ours: Sequence[Table[Any]] = ()  # of our records
     legend: Sequence[str] = LEGEND
 
-    def grids(self, papers: bool = True) -> list[Grid]:
-        """Returns its tables in words, with the paper's or without."""
-        grids = [table.grid() for table in [*(self.beside if papers else ()), *self.ours]]
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """Returns its tables in words, those of the paper first."""
+        grids = [table.grid() for table in [*self.beside, *self.ours]]
         return [grid for grid in grids if grid.rows]
 
     def files(self, folder: Path) -> dict[Path, str]:
         """Returns what the page's Markdown and CSV should hold."""
-        grids = self.grids()
-        body = _joined(grids, self.legend) if grids else "No runs yet.\n"
+        body = _joined(self.grids, self.legend) if self.grids else "No runs yet.\n"
         rows = chain.from_iterable(table.csv_rows() for table in [*self.beside, *self.ours])
         return {
             folder / f"{self.name}.md": f"{MADE_BY}# {self.title}\n\n{body}",
@@ -79,115 +78,82 @@ class Page:
 
     def latex(self) -> str:
         """Returns the tables as LaTeX. A float leaves its place: each takes the legend along."""
-        floats = [replace(one, notes=(*one.notes, *self.legend)) for one in self.grids()]
+        floats = [replace(one, notes=(*one.notes, *self.legend)) for one in self.grids]
         return "\n".join([TEX_NEEDS, *(one.latex() for one in floats)])
 
 
-def show(suite: Suite, records: Path, scale: str | None, console: Console) -> None:
-    """Prints the tables of a folder's records, of all scales or of one.
-
-    Raises UserError when there is no record of the scale, or a record cannot be used.
-    """
-    for page in _pages_of(suite, records, scale):
-        for grid in page.grids(papers=scale in (None, "full")):
-            grid.show(console)
-    for line in LEGEND:
-        console.print(line, style="dim")
-
-
-def write_latex(suite: Suite, records: Path, scale: str | None, folder: Path) -> list[Path]:
-    """Writes the same as LaTeX, a file a page that has tables, and returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for page in _pages_of(suite, records, scale):
-        if page.grids():
-            written.append(folder / f"{page.name}.tex")
-            written[-1].write_text(page.latex(), encoding="utf-8")
-    return written
-
-
-def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
-    """Returns every page, of records put into groups.
-
-    Raises UserError that names the file when one of the paper's tables is missing or damaged.
-    """
-    papers = paper.load(suite.root)
-    beside, apart = _sort_out(suite, found)
+def pages(results: Results) -> list[Page]:
+    """Returns every page. Raises UserError that names a table of the paper that is damaged."""
+    papers = {one: table7_table9.tables(results, one) for one in table7_table9.TABLES}
     return [
         Page(
-            "paper_versus_ours",
-            "The paper's figures and ours",
-            [paper_versus_ours.table(suite, papers, beside)],
+            "paper_versus_ours", "The paper's figures and ours", [paper_versus_ours.table(results)]
         ),
         Page(
             "other_conditions",
             "Under other conditions than the paper's",
-            ours=[other_conditions.table(group, why) for group, why in apart],
+            ours=[other_conditions.table(results, group) for group in results.apart],
         ),
-        Page("table1", "Table 1 beside ours", [table1.table(papers, beside)], legend=PAPERS),
-        *_images(papers, beside),
+        _beside("table1", [table1.table(results)], legend=PAPERS),
+        *_images(results),
         Page(
             "model_zoo",
             "The model zoo beside ours",
-            [paper_versus_ours.zoo(papers, beside)],
+            [paper_versus_ours.zoo(results)],
             legend=(*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
         ),
-        Page(
-            "table5",
-            "Table 5 beside ours",
-            ours=[
-                table
-                for group in table5.captioning(found)
-                for table in table5.tables(suite, papers, group)
-            ],
-            legend=WITH_INTERVALS,
-        ),
+        _beside("table5", ours=table5.tables(results), legend=WITH_INTERVALS),
         *(
-            Page(
-                f"table{one.number}",
-                f"Table {one.number} beside ours",
-                [table6_table8.table(papers, one)],
-                legend=[UNVERIFIED],
-            )
+            _beside(f"table{one.number}", [table6_table8.table(results, one)], legend=[UNVERIFIED])
             for one in table6_table8.TABLES
         ),
-        *(
-            Page(
-                f"table{one.number}",
-                f"Table {one.number} beside ours",
-                table7_table9.papers_tables(suite, papers, one, found),
-                table7_table9.phases_tables(suite, papers, one, found),
-                WITH_INTERVALS,
-            )
-            for one in table7_table9.TABLES
-        ),
-        Page("phases", "After every phase", ours=[phases.table(group) for group in found]),
+        *(_beside(f"table{one.number}", *both, WITH_INTERVALS) for one, both in papers.items()),
+        Page("phases", "After every phase", ours=[phases.table(group) for group in results.groups]),
         Page(
             "significance",
             "Does DSD beat the other arms?",
-            ours=significance.tables(found),
+            ours=significance.tables(results),
             legend=significance.NOTES,
         ),
         Page(
             "weights",
             "What became of the weights",
-            ours=[*weights.tables(found), weights.layer_table(found)],
+            ours=weights.tables(results.groups),
             legend=weights.NOTES,
         ),
     ]
 
 
-def files(suite: Suite) -> dict[Path, str]:
-    """Returns what each generated file should hold, from the committed records and the recipes."""
-    found = groups(read_all(suite.root / "results" / "runs"))
-    folder = suite.root / "results" / "tables"
+def show(pages: Sequence[Page], console: Console, papers: bool = True) -> None:
+    """Prints the pages, `papers`: the tables beside the paper's, too."""
+    for page in pages:
+        for grid in page.grids[0 if papers else len(page.beside) :]:
+            grid.show(console)
+    for line in LEGEND:
+        console.print(line, style="dim")
+
+
+def write_latex(pages: Sequence[Page], folder: Path) -> list[Path]:
+    """Writes a file a page that has tables, and returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for page in pages:
+        if page.grids:
+            written.append(folder / f"{page.name}.tex")
+            written[-1].write_text(page.latex(), encoding="utf-8")
+    return written
+
+
+def files(results: Results, made: Sequence[Page]) -> dict[Path, str]:
+    """Returns what each generated file should hold: of the pages, README and docs/recipes.md."""
+    root = results.suite.root
     wanted: dict[Path, str] = {}
-    for page in pages(suite, found):
-        wanted |= page.files(folder)
-    wanted[suite.root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(suite)
-    readme = suite.root / "README.md"
+    for page in made:
+        wanted |= page.files(root / "results" / "tables")
+    wanted[root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(results.suite)
+    readme = root / "README.md"
     if readme.exists() and BEGIN in (text := readme.read_text(encoding="utf-8")):
-        wanted[readme] = _between_markers(readme, text, _short(suite, found))
+        wanted[readme] = _between_markers(readme, text, _short(results))
     return wanted
 
 
@@ -200,16 +166,15 @@ def stale(wanted: dict[Path, str]) -> list[Path]:
     ]
 
 
-def check(suite: Suite) -> None:
+def check(suite: Suite, wanted: dict[Path, str]) -> None:
     """Raises UserError that names the generated files that are stale."""
-    names = [str(path.relative_to(suite.root)) for path in stale(files(suite))]
+    names = [str(path.relative_to(suite.root)) for path in stale(wanted)]
     if names:
         raise UserError(f"{', '.join(names)}: stale; write anew with: dsd tables")
 
 
-def write(suite: Suite) -> list[Path]:
+def write(wanted: dict[Path, str]) -> list[Path]:
     """Writes the generated files that are stale and returns them."""
-    wanted = files(suite)
     changed = stale(wanted)
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,47 +182,29 @@ def write(suite: Suite) -> list[Path]:
     return changed
 
 
-def _pages_of(suite: Suite, records: Path, scale: str | None) -> list[Page]:
-    found = groups(read_all(records, scale))
-    if not found and scale not in (None, "full"):
-        example = next(iter(suite.recipes))
-        raise UserError(
-            f"{records}: no record of scale {scale}; make some, for example with: "
-            f"dsd run {example} --scale {scale} --arm all"
-        )
-    return pages(suite, found)
+def _beside(
+    name: str,
+    papers: Sequence[Table[Any]] = (),
+    ours: Sequence[Table[Any]] = (),
+    legend: Sequence[str] = LEGEND,
+) -> Page:
+    title = name.replace("table", "Table ").capitalize()
+    return Page(name, f"{title} beside ours", papers, ours, legend)
 
 
-def _images(papers: paper.Paper, beside: Sequence[Group]) -> list[Page]:
+def _images(results: Results) -> list[Page]:
     """Returns tables 2 to 4 and the appendix; two networks may share a page."""
     made: dict[str, list[Table[Any]]] = {}
     for one in table2_table3_table4_appendix.TABLES:
-        tables = table2_table3_table4_appendix.tables(papers, one, beside)
+        tables = table2_table3_table4_appendix.tables(results, one)
         made.setdefault(one.page, []).extend(tables)
-    return [
-        Page(
-            name, f"{name.replace('table', 'Table ').capitalize()} beside ours", tables, (), PAPERS
-        )
-        for name, tables in made.items()
-    ]
+    return [_beside(name, tables, legend=PAPERS) for name, tables in made.items()]
 
 
-def _short(suite: Suite, found: Sequence[Group]) -> str:
+def _short(results: Results) -> str:
     """Returns README's tables: the paper's conditions, and a line each of the others."""
-    beside, apart = _sort_out(suite, found)
-    main = paper_versus_ours.table(suite, paper.load(suite.root), beside).grid()
-    # Sweeps are left to results/tables/.
-    whole = [(group, why) for group, why in apart if not group.first.overrides]
-    others = [other_conditions.overview(whole).grid()] if whole else []
-    return _joined([main, *others], [*LEGEND, ALL_OF_IT])
-
-
-def _sort_out(
-    suite: Suite, found: Sequence[Group]
-) -> tuple[list[Group], list[tuple[Group, list[str]]]]:
-    """Returns the groups that may stand beside the paper's figures, and the others with reasons."""
-    judged = [(group, group.reasons_apart(suite)) for group in found]
-    return [group for group, why in judged if not why], [(g, why) for g, why in judged if why]
+    grids = [paper_versus_ours.table(results).grid(), other_conditions.overview(results).grid()]
+    return _joined([grid for grid in grids if grid.rows], [*LEGEND, ALL_OF_IT])
 
 
 def _joined(grids: Sequence[Grid], legend: Sequence[str]) -> str:

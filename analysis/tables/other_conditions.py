@@ -1,28 +1,18 @@
 """Runs under other conditions than the paper's: a table each, and for README a line each."""
 
-from collections.abc import Sequence
-
 from analysis.arms import USUAL, ordered
 from analysis.groups import Group
+from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import Column, Kind, Table, spread_cells
 from analysis.tables.notes import beneath, title
-from analysis.tables.rows import (
-    ARM,
-    CONDITION,
-    METRIC,
-    NAMED,
-    SEEDS,
-    SPLIT,
-    Row,
-    gains,
-    ours,
-)
+from analysis.tables.rows import ARM, CONDITION, METRIC, NAMED, SEEDS, SPLIT, Row, gains, ours
 from analysis.words import metric_name, plus_minus, split_name
 
 
-def table(group: Group, why: Sequence[str]) -> Table[Row]:
-    """Returns the arms' final figures and gains; `why` says what keeps them from the paper's."""
+def table(results: Results, group: Group) -> Table[Row]:
+    """Returns the arms' last figures and gains, and why they are apart from the paper's."""
+    why = results.why(group)
     metric = group.first.metric
     rows = [Row(group, split, metric, arm) for arm in group.arms for split in group.splits]
     columns = (*CONDITION, METRIC, SPLIT, ARM, NAMED, SEEDS, ours(header="{}"), *gains())
@@ -36,18 +26,18 @@ def table(group: Group, why: Sequence[str]) -> Table[Row]:
     )
 
 
-def overview(apart: Sequence[tuple[Group, Sequence[str]]]) -> Table[Row]:
-    """Returns a line for each condition and test set, and why it is apart from the paper's."""
-    reasons = {id(group): why for group, why in apart}
+def overview(results: Results) -> Table[Row]:
+    """Returns a line for each condition and test set, but for sweeps, which are on their page."""
+    apart = [group for group in results.apart if not group.first.overrides]
     rows = [
         Row(group, split, group.first.metric, arm)
-        for group, _ in apart
+        for group in apart
         for split in group.splits
-        for arm in ordered({*USUAL, *(arm for other, _ in apart for arm in other.arms)})
+        for arm in ordered({*USUAL, *(arm for other in apart for arm in other.arms)})
     ]
 
     def why(row: Row) -> str:
-        found = reasons[id(row.group)]
+        found = results.why(row.group) if row.group else []
         scale = f"scale {row.group.first.scale}" if row.group else ""
         return "; ".join([one for one in found if one != scale] or found)
 

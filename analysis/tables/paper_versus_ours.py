@@ -1,42 +1,30 @@
 """The paper's figures beside ours, where ours were made under its conditions; its model zoo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from analysis.arms import USUAL, ordered
 from analysis.groups import Group
-from analysis.paper import ZOO, Figure, Paper, doubts, gain, place
+from analysis.paper import ZOO, Figure, doubts, gain, place
 from analysis.records import once
+from analysis.results import Results
 from analysis.table import Column, Table
 from analysis.tables.notes import made
-from analysis.tables.rows import (
-    ALL_OF_PAPER,
-    ARM,
-    METRIC,
-    SEEDS,
-    SPLIT,
-    Row,
-    at,
-    gains,
-    ours,
-)
+from analysis.tables.rows import ALL_OF_PAPER, ARM, METRIC, SEEDS, SPLIT, Row, at, gains, ours
 from analysis.words import metric_name, split_name
-from dsd.suite.folder import Suite
 
 RECIPE = Column[Row]("recipe", None, lambda row: row.recipe)
 
 
-def table(suite: Suite, paper: Paper, beside: Sequence[Group]) -> Table[Row]:
-    """Returns a line for each test set of the recipes that have a row in the paper, run or not.
-
-    `beside`: the groups that were run under the paper's conditions.
-    """
+def table(results: Results) -> Table[Row]:
+    """Returns a line for each test set of the recipes that have a row in the paper, run or not."""
+    suite, paper = results.suite, results.paper
     rows: list[Row] = []
     for name in suite.recipes:
         recipe = suite.recipe(name)
         if not recipe.table:
             continue
-        mine: list[Group | None] = [g for g in beside if g.first.recipe == name]
+        mine: list[Group | None] = [g for g in results.beside if g.first.recipe == name]
         for group in mine or [None]:
             splits = group.splits if group else paper.test_sets(recipe.table)
             wanted = group.first.metric if group else None
@@ -50,14 +38,14 @@ def table(suite: Suite, paper: Paper, beside: Sequence[Group]) -> Table[Row]:
     )
 
 
-def zoo(paper: Paper, beside: Sequence[Group]) -> Table[Row]:
-    """Returns the model zoo: a line for each network and metric, run or not; `beside` as above."""
+def zoo(results: Results) -> Table[Row]:
+    """Returns the model zoo: a line for each network and metric, run or not."""
     rows: list[Row] = []
-    for printed_row in paper.rows(ZOO):
+    for printed_row in results.paper.rows(ZOO):
         network = printed_row["network"]
-        for group in at(beside, *place(network)):
+        for group in at(results.beside, *place(network)):
             for metric in ("top1_error_pct", "top5_error_pct"):
-                published = paper.figures(ZOO, network, metric)[1]
+                published = results.paper.figures(ZOO, network, metric)[1]
                 recipe = group.first.recipe if group else None
                 row = Row(group, "test", metric, title=network, recipe=recipe)
                 rows += _arms(row, published)

@@ -1,10 +1,9 @@
 """Every comparison of dsd with the other arms: gains, intervals, tests, and what they show."""
 
-from collections.abc import Iterable
-
 from analysis.groups import Group
+from analysis.results import Results
 from analysis.significance import Comparison, comparisons, sentence
-from analysis.sweeps import borrowed, completed
+from analysis.sweeps import borrowed
 from analysis.table import INTERVAL, P_VALUE, SIGNED, Column, Table, number
 from analysis.tables.notes import title
 from analysis.tables.rows import ARM, CONDITION, METRIC, SPLIT, decimals
@@ -31,9 +30,9 @@ NOTES = (  # beneath the tables
 )
 
 
-def tables(groups: Iterable[Group]) -> list[Table[Comparison]]:
+def tables(results: Results) -> list[Table[Comparison]]:
     """Returns a table for each group where dsd shares a seed with another arm; no miniatures."""
-    found = [(group, comparisons(group)) for group in completed(groups)]
+    found = [(group, comparisons(group)) for group in results.completed]
     return [_table(group, compared) for group, compared in found if compared]
 
 

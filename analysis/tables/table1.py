@@ -1,13 +1,14 @@
 """The paper's table 1, its overview, beside ours; and improvements that it misprints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import product
 from typing import NamedTuple
 
 from analysis.groups import Gain, Group
-from analysis.paper import GAINS, TESTS, Figure, Paper, gain, place
+from analysis.paper import GAINS, TESTS, Figure, gain, place
 from analysis.records import once
+from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import SPREAD, Column, Kind, Table, number
 from analysis.tables.notes import made
@@ -43,12 +44,9 @@ class Line(NamedTuple):
         return self.group.mean(arm, self.split, self.metric) if self.group else None
 
 
-def table(paper: Paper, beside: Sequence[Group]) -> Table[Line]:
-    """Returns the paper's rows, each once for every group and test set of ours that belong to it.
-
-    `beside`: the groups that were run under the paper's conditions.
-    """
-    lines = [line for row in paper.rows(TABLE) for line in _lines(row, beside)]
+def table(results: Results) -> Table[Line]:
+    """Returns the paper's rows, each once for every group and test set of ours beside it."""
+    lines = [line for row in results.paper.rows(TABLE) for line in _lines(row, results)]
     columns = (
         *(
             _said(key, key if key != "dataset" else None)
@@ -86,11 +84,11 @@ def table(paper: Paper, beside: Sequence[Group]) -> Table[Line]:
     return Table("Table 1: overview", columns, lines, once(notes))
 
 
-def _lines(row: Mapping[str, str], beside: Sequence[Group]) -> list[Line]:
+def _lines(row: Mapping[str, str], results: Results) -> list[Line]:
     wanted = SPLITS.get(row["dataset"].lower().replace("'", ""))
     return [
         Line(row, group, split)
-        for group in at(beside, *place(row["network"]))
+        for group in at(results.beside, *place(row["network"]))
         for split in (group.splits if group else [wanted or ""])
         if wanted in (None, split)
     ]

@@ -1,22 +1,15 @@
 """The paper's tables 2 to 4 and its CIFAR-10 appendix beside ours, step by step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.groups import Group
 from analysis.paper import GAINS, PLAN, Paper, doubts
+from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import GAIN, SPREAD, Column, Table
 from analysis.tables.notes import beneath
-from analysis.tables.rows import (
-    ALL_OF_PAPER,
-    CONDITION,
-    METRIC,
-    SEEDS,
-    Row,
-    at,
-    decimals,
-)
+from analysis.tables.rows import ALL_OF_PAPER, CONDITION, METRIC, SEEDS, Row, at, decimals
 from analysis.tables.table1 import FIGURES, misprints
 from analysis.words import metric_name
 
@@ -61,12 +54,10 @@ TABLES = (
 )
 
 
-def tables(paper: Paper, one: Printed, beside: Sequence[Group]) -> list[Table[Row]]:
-    """Returns a table beside each group of its recipe, or alone where nobody ran it.
-
-    `beside`: the groups that were run under the paper's conditions.
-    """
-    return [_table(paper, one, group) for group in at(beside, one.file, one.column)]
+def tables(results: Results, one: Printed) -> list[Table[Row]]:
+    """Returns a table beside each group of its recipe, or alone where nobody ran it."""
+    mine = at(results.beside, one.file, one.column)
+    return [_table(results.paper, one, group) for group in mine]
 
 
 def _table(paper: Paper, one: Printed, group: Group | None) -> Table[Row]:

@@ -1,17 +1,17 @@
 """The paper's table 5 (captions of Flickr-8K) beside ours, and whether DSD gains."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from analysis.arms import CONTROLS, USUAL, ordered
 from analysis.groups import Group
-from analysis.paper import Figure, Paper, gain
+from analysis.paper import Figure, gain
+from analysis.results import Results
 from analysis.significance import answer, what_intervals_are
-from analysis.sweeps import borrowed, completed, own
+from analysis.sweeps import borrowed, own
 from analysis.table import PLUS_MINUS, Column, Table, never
 from analysis.tables.notes import beneath, title
 from analysis.tables.rows import CONDITION, DSD_MINUS, METRIC, PAPER, SEEDS, SPLIT, Row, ours
 from analysis.words import listed, metric_name, split_name
-from dsd.suite.folder import Suite
 
 TABLE = "table5_neuraltalk"
 SPARSE = "dense/sparse"
@@ -19,15 +19,15 @@ BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
 OTHERS = (*(f"standard_{metric}" for metric in BLEU), "length_ratio", "mean_length")
 
 
-def captioning(groups: Iterable[Group]) -> list[Group]:
-    """Returns the groups that belong to table 5, sweeps completed; miniatures do not."""
-    return completed(group for group in groups if group.first.table == TABLE)
+def tables(results: Results) -> list[Table[Row]]:
+    """Returns two tables of each group of captions: beside the paper's, then the other figures."""
+    mine = [group for group in results.completed if group.first.table == TABLE]
+    return [table for group in mine for table in _tables(results, group)]
 
 
-def tables(suite: Suite, paper: Paper, group: Group) -> list[Table[Row]]:
-    """Returns the table beside the paper's with what follows from it, then the other figures."""
+def _tables(results: Results, group: Group) -> list[Table[Row]]:
     rows_of = {row: row for row in ("baseline", "sparse", "dsd")}
-    published = {m: paper.figures(TABLE, None, m, rows_of=rows_of)[1] for m in BLEU}
+    published = {m: results.paper.figures(TABLE, None, m, rows_of=rows_of)[1] for m in BLEU}
     figures = [(split, metric) for split in group.splits for metric in (*BLEU, *OTHERS)]
     rows = [
         Row(group, split, metric, arm, path, row, published.get(metric, {}))
@@ -48,7 +48,7 @@ def tables(suite: Suite, paper: Paper, group: Group) -> list[Table[Row]]:
         ours(header="{}", kind=PLUS_MINUS),
         *DSD_MINUS,
     )
-    why = own(group).reasons_apart(suite)
+    why = results.why(group)
     apart = [f"Ours are not under the paper's conditions: {'; '.join(why)}."] if why else []
     notes = (
         *(answer(group, over, split, BLEU) for over in CONTROLS for split in group.splits),

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from analysis.paper import Paper
+from analysis.results import Results
 from analysis.table import Column, Kind, Table
 from models import build
 
@@ -65,8 +65,9 @@ class Layer(NamedTuple):
     ours: int
 
 
-def table(paper: Paper, one: Printed) -> Table[Layer]:
+def table(results: Results, one: Printed) -> Table[Layer]:
     """Returns the table beside our network's."""
+    printed = results.paper.rows(one.file)
     layers = [
         Layer(
             row["layer"],
@@ -76,7 +77,9 @@ def table(paper: Paper, one: Printed) -> Table[Layer]:
             row["confidence"],
             ours,
         )
-        for row, modules, ours in zip(paper.rows(one.file), one.layers, _counts(one), strict=True)
+        for row, modules, ours in zip(
+            results.paper.rows(one.file), one.layers, _counts(one), strict=True
+        )
     ]
     sums = sum(layer.paper for layer in layers), sum(layer.ours for layer in layers)
     total = Layer("sum", "", "", sums[0], "seen", sums[1])

@@ -1,14 +1,15 @@
 """The paper's tables 7 and 9 (Deep Speech on WSJ) beside ours, phase by phase, and DSD's gain."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from analysis.arms import CONTROLS
 from analysis.groups import Group
 from analysis.paper import GAINS, TESTS, Figure, Paper
 from analysis.records import once
+from analysis.results import Results
 from analysis.significance import answer, total_epochs, what_intervals_are
-from analysis.sweeps import borrowed, completed, own
+from analysis.sweeps import borrowed, own
 from analysis.table import PLUS_MINUS, SPREAD, Column, Table, number
 from analysis.tables.notes import beneath, title
 from analysis.tables.phases import phase_column
@@ -26,7 +27,6 @@ from analysis.tables.rows import (
 from analysis.tables.table2_table3_table4_appendix import ours_or_gain, plan_columns
 from analysis.words import metric_name, phase_name, split_name
 from analysis.words import number as written
-from dsd.suite.folder import Suite
 
 Published = Mapping[str, Mapping[str, Figure]]  # test set -> row -> figure
 METRICS = WER, CER = "wer_pct", "cer_pct"
@@ -77,33 +77,21 @@ TABLES = (
 )
 
 
-def of_table(one: Printed, groups: Iterable[Group]) -> list[Group]:
-    """Returns the groups of a table's network, sweeps completed; miniatures do not belong."""
-    return completed(g for g in groups if g.first.settings["task"].get("network") == one.network)
+def tables(results: Results, one: Printed) -> tuple[list[Table[Row]], list[Table[Row]]]:
+    """Returns the paper's table beside each group under its conditions; every group's phases.
 
-
-def papers_tables(
-    suite: Suite, paper: Paper, one: Printed, groups: Iterable[Group]
-) -> list[Table[Row]]:
-    """Returns the paper's table beside each of the groups that were run under its conditions.
-
-    Its figures stand in the CSV here where there is no such group, else in the table below.
+    The paper's figures stand in the CSV of a group's phases, in a table of their own without one.
     """
-    mine = of_table(one, groups)
-    beside: list[Group | None] = [group for group in mine if not own(group).reasons_apart(suite)]
-    return [_papers_table(paper, one, group) for group in beside or [None]]
+    mine = [g for g in results.completed if g.first.settings["task"].get("network") == one.network]
+    beside: list[Group | None] = [group for group in mine if not results.why(group)]
+    papers = [_papers_table(results.paper, one, group) for group in beside or [None]]
+    return papers, [_phases_table(results, one, group) for group in mine]
 
 
-def phases_tables(
-    suite: Suite, paper: Paper, one: Printed, groups: Iterable[Group]
-) -> list[Table[Row]]:
-    """Returns WER and CER of each group after every phase of every arm, and whether dsd gains."""
-    return [_phases_table(suite, paper, one, group) for group in of_table(one, groups)]
-
-
-def _phases_table(suite: Suite, paper: Paper, one: Printed, group: Group) -> Table[Row]:
-    why = own(group).reasons_apart(suite)
-    rows = [*_rows(group, {} if why else _published(paper, one))]
+def _phases_table(results: Results, one: Printed, group: Group) -> Table[Row]:
+    """Returns WER and CER after every phase of every arm, and whether dsd gains."""
+    why = results.why(group)
+    rows = [*_rows(group, {} if why else _published(results.paper, one))]
     tests = group.first.corpus.get("utterances", {})
     sizes = [f"{split_name(split)} {tests[split]}" for split in group.splits if split in tests]
     epochs = ", ".join(f"{arm} {total_epochs(group, arm):g}" for arm in group.arms)

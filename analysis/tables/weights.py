@@ -76,21 +76,21 @@ class Row(NamedTuple):
 
 
 def tables(groups: Iterable[Group]) -> list[Table[Row]]:
-    """Returns a table for each group that has an arm with a mask; miniatures are left out."""
-    real = [group for group in groups if group.first.scale != "mini"]
-    return [table for table in map(_table, real) if table.rows]
+    """Returns a table for each group that has an arm with a mask, and one of all layers for the CSV.
 
-
-def layer_table(groups: Iterable[Group]) -> Table[Row]:
-    """Returns every layer of every run, for the CSV alone."""
+    Miniatures are left out.
+    """
+    real = [
+        table for group in groups if group.first.scale != "mini" if (table := _table(group)).rows
+    ]
     rows = [
         Row(row.group, row.arm, seed, row.round, [[layer]])
-        for table in tables(groups)
+        for table in real
         for row in table.rows
         for seed, found in zip(row.group.arms[row.arm], row.layers, strict=True)
         for layer in found
     ]
-    return Table("", COLUMNS, rows, in_words=never)
+    return [*real, Table("Layer by layer", COLUMNS, rows, in_words=never)]
 
 
 def _table(group: Group) -> Table[Row]:
