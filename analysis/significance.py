@@ -9,7 +9,14 @@ from analysis.examples import interval as over_examples
 from analysis.groups import Group
 from analysis.metrics import metric as metric_of
 from analysis.statistics import Interval, Spread
-from analysis.words import interval, listed, split_name
+from analysis.words import capital, interval, signed_mean, split_name
+
+SHOWN = {"better": "better", "worse": "worse", "none": "no difference shown"}
+INTERVALS = (
+    "Gain: positive is better, paired over the seeds; in brackets its 95 % interval by Student's "
+    "t. A difference is shown where it excludes 0. It spans the training's randomness, not the choice "
+    "of test examples; the number of comparisons is not corrected for. One seed gives no verdict."
+)
 
 
 @dataclass(frozen=True)
@@ -84,51 +91,29 @@ def sentence(found: Comparison) -> str:
             verb = "beats" if found.verdict == "better" else "falls behind"
             told = f"{arm} {verb} {over}: gain {mean} {points}, 95 % CI [{low}, {high}]"
         case "one seed":
-            told = f"One seed has both {arm} and {over}, so no verdict: gain {mean} {points}"
+            told = f"one seed has both {arm} and {over}, so no verdict: gain {mean} {points}"
         case _:
-            told = f"No difference shown between {arm} and {over}: gain {mean} {points}, "
+            told = f"no difference shown between {arm} and {over}: gain {mean} {points}, "
             told += f"95 % CI [{low}, {high}]" if found.interval else "at every seed"
     ours, theirs = found.epochs
     spent = f" ({ours:g} epochs against {theirs:g})" if ours != theirs else ""
     where = f"{split_name(found.split)}: " if len(found.group.splits) > 1 else ""
-    return f"{where}{told}, n = {found.gain.n}{spent}."
+    return capital(f"{where}{told}, n = {found.gain.n}{spent}.")
 
 
 def answer(group: Group, over: str, split: str, metrics: Sequence[str]) -> str:
-    """Returns in which metrics dsd is better, worse, or not shown to differ, then the numbers."""
-    name, where = arm_of(over).label, split_name(split)
-    said = {
-        "better": f"DSD beats {name}",
-        "worse": f"DSD falls behind {name}",
-        "none": f"no difference between DSD and {name} shown",
-    }
-    told: dict[str, list[str]] = {}
-    numbers, n = [], 0
+    """Returns in one line what each of some metrics shows of dsd against another arm."""
+    against = f"{split_name(split)}, DSD against {arm_of(over).label}"
+    told, n = [], 0
     for metric in metrics:
         gain = group.gain("dsd", over, split, metric)
         if gain is None:
-            return f"{where}: no seed has both DSD and {name}: nothing to compare."
+            return capital(f"{against}: no seed has both.")
         label, n = metric_of(metric).label, gain.difference.n
-        between = statistics.t_interval(gain.values)
-        numbers.append(
-            f"{label} {gain.difference.mean:+z.2f}" + (f" ({interval(between)})" if between else "")
-        )
-        told.setdefault(statistics.verdict(gain.values), []).append(label)
-    if n == 1:
-        shown = f"one seed has both DSD and {name}, so there is no interval and no verdict"
-    else:
-        shown = "; ".join(f"{said[found]} in {listed(names)}" for found, names in told.items())
-    seeds = f" over {n} seeds (95 % interval)" if n > 1 else ""
-    return f"{where}: {shown}. Gain{seeds}: {', '.join(numbers)}."
-
-
-def what_intervals_are(examples: str) -> str:
-    """Returns a note beneath the answers; `examples`: what a test set is made of."""
-    return (
-        "Gain: positive is better, paired over the seeds. Intervals: Student's t over the seeds; a "
-        "difference is shown where the interval excludes 0. They span the training's randomness, "
-        f"not the choice of test {examples}; their number is not corrected for."
-    )
+        between, verdict = statistics.t_interval(gain.values), statistics.verdict(gain.values)
+        shown = f" ({interval(between)}): {SHOWN[verdict]}" if n > 1 else ""
+        told.append(f"{label} {signed_mean(gain.difference)}{shown}")
+    return capital(f"{against}, n = {n}: {'; '.join(told)}.")
 
 
 def total_epochs(group: Group, arm: str) -> float:

@@ -72,3 +72,8 @@ def listed(names: Sequence[str]) -> str:
 
 def _plus_minus(found: Spread, decimals: int) -> str:
     return "" if found.sd is None else f" ± {found.sd:.{decimals}f}"
+
+
+def capital(text: str) -> str:
+    """Returns a sentence with its first letter in capital."""
+    return text[:1].upper() + text[1:]

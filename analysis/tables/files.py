@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -47,7 +46,7 @@ ALL_OF_IT = (
     "Phases, notes and sweeps: "
     "[results/tables/other_conditions.md](results/tables/other_conditions.md)."
 )
-TEX_NEEDS = "% written by `dsd tables --latex`; needs \\usepackage{booktabs,graphicx}\n"
+TEX_NEEDS = "% for lualatex or xelatex with \\usepackage{booktabs,graphicx}\n"
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
 
 
@@ -57,8 +56,8 @@ class Page:
 
     name: str
     title: str
-    beside: Sequence[Table[Any]] = ()  # with the paper's figures, run or not
-    ours: Sequence[Table[Any]] = ()  # of our records
+    beside: Sequence[Table] = ()  # with the paper's figures, run or not
+    ours: Sequence[Table] = ()  # of our records
     legend: Sequence[str] = LEGEND
 
     @cached_property
@@ -104,10 +103,10 @@ def pages(results: Results) -> list[Page]:
         ),
         _beside("table5", ours=table5.tables(results), legend=WITH_INTERVALS),
         *(
-            _beside(f"table{one.number}", [table6_table8.table(results, one)], legend=[UNVERIFIED])
+            _beside(one.page, [table6_table8.table(results, one)], legend=[UNVERIFIED])
             for one in table6_table8.TABLES
         ),
-        *(_beside(f"table{one.number}", *both, WITH_INTERVALS) for one, both in papers.items()),
+        *(_beside(one.page, *both, WITH_INTERVALS) for one, both in papers.items()),
         Page("phases", "After every phase", ours=[phases.table(group) for group in results.groups]),
         Page(
             "significance",
@@ -184,8 +183,8 @@ def write(wanted: dict[Path, str]) -> list[Path]:
 
 def _beside(
     name: str,
-    papers: Sequence[Table[Any]] = (),
-    ours: Sequence[Table[Any]] = (),
+    papers: Sequence[Table] = (),
+    ours: Sequence[Table] = (),
     legend: Sequence[str] = LEGEND,
 ) -> Page:
     title = name.replace("table", "Table ").capitalize()
@@ -194,7 +193,7 @@ def _beside(
 
 def _images(results: Results) -> list[Page]:
     """Returns tables 2 to 4 and the appendix; two networks may share a page."""
-    made: dict[str, list[Table[Any]]] = {}
+    made: dict[str, list[Table]] = {}
     for one in table2_table3_table4_appendix.TABLES:
         tables = table2_table3_table4_appendix.tables(results, one)
         made.setdefault(one.page, []).extend(tables)

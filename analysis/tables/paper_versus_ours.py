@@ -1,6 +1,6 @@
 """The paper's figures beside ours, where ours were made under its conditions; its model zoo."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from analysis.arms import USUAL, ordered
@@ -8,15 +8,15 @@ from analysis.groups import Group
 from analysis.paper import ZOO, Figure, doubts, gain, place
 from analysis.records import once
 from analysis.results import Results
-from analysis.table import Column, Table
+from analysis.table import SPREAD, Column, Table
 from analysis.tables.notes import made
-from analysis.tables.rows import ALL_OF_PAPER, ARM, METRIC, SEEDS, SPLIT, Row, at, gains, ours
+from analysis.tables.rows import ALL_OF_PAPER, ARM, METRIC, SEEDS, SPLIT, Row, at, gains
 from analysis.words import metric_name, split_name
 
-RECIPE = Column[Row]("recipe", None, lambda row: row.recipe)
+RECIPE = Column("recipe")
 
 
-def table(results: Results) -> Table[Row]:
+def table(results: Results) -> Table:
     """Returns a line for each test set of the recipes that have a row in the paper, run or not."""
     suite, paper = results.suite, results.paper
     rows: list[Row] = []
@@ -33,12 +33,10 @@ def table(results: Results) -> Table[Row]:
                 several = f", {split_name(split)}" if len(splits) > 1 else ""
                 title = f"{recipe.title}{several}"
                 rows += _arms(Row(group, split, metric, title=title, recipe=name), published)
-    return _table(
-        "Under the paper's conditions", Column[Row]("recipe", None, lambda row: row.recipe), rows
-    )
+    return _table("Under the paper's conditions", [RECIPE], rows)
 
 
-def zoo(results: Results) -> Table[Row]:
+def zoo(results: Results) -> Table:
     """Returns the model zoo: a line for each network and metric, run or not."""
     rows: list[Row] = []
     for printed_row in results.paper.rows(ZOO):
@@ -49,10 +47,8 @@ def zoo(results: Results) -> Table[Row]:
                 recipe = group.first.recipe if group else None
                 row = Row(group, "test", metric, title=network, recipe=recipe)
                 rows += _arms(row, published)
-    first = Column[Row]("network", None, lambda row: row.title)
-    return _table(
-        "Model zoo, ImageNet", first, rows, Column[Row]("recipe", None, lambda row: row.recipe)
-    )
+    first = [Column("network", value=lambda row: row.title), RECIPE]
+    return _table("Model zoo, ImageNet", first, rows)
 
 
 def _arms(row: Row, published: Mapping[str, Figure]) -> list[Row]:
@@ -60,23 +56,17 @@ def _arms(row: Row, published: Mapping[str, Figure]) -> list[Row]:
     return [replace(row, arm=arm, row=arm, published=published) for arm in arms]
 
 
-def _table(title: str, first: Column[Row], rows: list[Row], *more: Column[Row]) -> Table[Row]:
+def _table(title: str, first: Sequence[Column], rows: Sequence[Row]) -> Table:
     """Returns rows as a table: the paper's baseline and DSD, and all arms of ours."""
     columns = (
-        first,
-        *more,
-        Column[Row]("", "", lambda row: row.title),
-        Column[Row]("", "metric", lambda row: metric_name(row.metric)),
-        METRIC,
-        SPLIT,
-        ARM,
-        Column[Row]("paper", None, lambda row: row.paper, ALL_OF_PAPER),
-        Column[Row]("", "paper: baseline", lambda row: row.published.get("baseline"), ALL_OF_PAPER),
-        Column[Row]("", "paper: DSD", lambda row: row.published.get("dsd"), ALL_OF_PAPER),
-        Column[Row]("", "paper: gain", _papers_gain),
-        SEEDS,
-        ours(header="ours: {}"),
-        *gains(header=None),
+        *first,
+        Column(header="", value=lambda row: row.title),
+        Column(header="metric", value=lambda row: metric_name(row.metric)),
+        *(METRIC, SPLIT, ARM, Column("paper", None, ALL_OF_PAPER)),
+        Column("", "paper: baseline", ALL_OF_PAPER, lambda row: row.published.get("baseline")),
+        Column("", "paper: DSD", ALL_OF_PAPER, lambda row: row.published.get("dsd")),
+        Column("", "paper: gain", value=_papers_gain),
+        *(SEEDS, Column("ours", "ours: {}", SPREAD), *gains(header=None)),
         *gains("our dsd's gain over {}", of="dsd"),
     )
     notes = []
@@ -87,10 +77,7 @@ def _table(title: str, first: Column[Row], rows: list[Row], *more: Column[Row]) 
             said = [*row.group.notes, made(row.group)]
             notes += [f"{row.group.first.title}: {note}" for note in said]
     return Table(
-        title,
-        columns,
-        rows,
-        once(notes),
+        *(title, columns, rows, once(notes)),
         line=lambda row: (row.title, row.metric, row.split, id(row.group)),
         across=lambda row: row.arm,
     )

@@ -1,54 +1,37 @@
 """Every test figure after every phase of every arm."""
 
-from collections.abc import Iterator
-
 from analysis.groups import Group
-from analysis.table import Column, Table
+from analysis.table import SPREAD, Column, Table
 from analysis.tables.notes import beneath, title
-from analysis.tables.rows import ARM, CONDITION, METRIC, NAMED, SPLIT, Row, ours
+from analysis.tables.rows import ARM, CONDITION, METRIC, NAMED, SPLIT, Row, on_phase, steps
 from analysis.words import metric_name, phase_name
 
 
-def table(group: Group) -> Table[Row]:
+def table(group: Group) -> Table:
     """Returns the recipe's metric in words, all metrics in the CSV."""
     metric = group.first.metric
-    masks = {row.arm: row.phase.mask for row in _rows(group) if row.phase and row.phase.sparsity}
+    rows = [
+        Row(group, split, metric, arm, path, phase=phase)
+        for arm, path, phase in steps(group)
+        for split, figures in phase.test.items()
+        for metric in figures
+    ]
+    masks = {arm: phase.mask for arm, _, phase in steps(group) if phase.sparsity}
     columns = (
-        *CONDITION,
-        ARM,
-        NAMED,
-        Column[Row]("", "mask", lambda row: masks.get(row.arm)),
-        Column[Row]("phase", None, lambda row: row.phase and row.phase.name),
-        Column[Row]("round", None, _round),
-        *(phase_column(name) for name in ("mask", "epochs", "lr", "sparsity")),
-        SPLIT,
-        METRIC,
-        ours("test", "after {}"),
+        *(*CONDITION, ARM, NAMED),
+        Column(header="mask", value=lambda row: masks.get(row.arm)),
+        Column("phase", value=lambda row: row.phase.name),
+        Column("round", value=_round),
+        *on_phase("mask", "epochs", "lr", "sparsity"),
+        *(SPLIT, METRIC, Column("test", "after {}", SPREAD, lambda row: row.ours)),
     )
     return Table(
         f"{title(group)}: {metric_name(metric)} after every phase",
-        columns,
-        [*_rows(group)],
-        beneath(group),
+        *(columns, rows, beneath(group)),
         line=lambda row: (row.arm, row.split),
         across=_after,
         in_words=lambda row: row.metric == metric,
     )
-
-
-def phase_column(name: str) -> Column[Row]:
-    """Returns a CSV column of what the record says of a row's phase."""
-    return Column(name, None, lambda row: row.phase and getattr(row.phase, name))
-
-
-def _rows(group: Group) -> Iterator[Row]:
-    for arm, runs in group.arms.items():
-        path = ""
-        for phase in next(iter(runs.values())).record.phases:
-            path = f"{path}/{phase.folder}".strip("/")
-            for split, figures in phase.test.items():
-                for metric in figures:
-                    yield Row(group, split, metric, arm, path, phase=phase)
 
 
 def _round(row: Row) -> int:

@@ -1,14 +1,13 @@
 """What most tables have in their rows and columns: a figure of ours, and the paper's beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.arms import CONTROLS
 from analysis.groups import Group, paired
-from analysis.metrics import metric as metric_of
 from analysis.paper import Figure
-from analysis.statistics import Interval, Spread, spread, t_interval
+from analysis.statistics import Spread, spread, t_interval
 from analysis.table import GAIN, SPREAD, TEXT, Column, Kind
 from analysis.words import NOTHING, split_name
 from dsd.runs.record import PhaseRecord
@@ -44,16 +43,36 @@ class Row:
         return self.group.reached(self.path, self.split, self.metric)
 
     @property
+    def seeds(self) -> str:
+        """Returns the seeds that were run."""
+        return " ".join(map(str, self.values))
+
+    @property
     def ours(self) -> Spread | None:
-        """Returns their mean."""
+        """Returns the mean over them."""
         return spread([*self.values.values()]) if self.values else None
 
     @property
-    def dsd_minus(self) -> tuple[float, ...]:
+    def dsd_minus_row(self) -> tuple[float, ...]:
         """Returns dsd's last figures less these, of the seeds of both; none for dsd's own."""
         if self.group is None or (self.path or self.group.end(self.arm)) == self.group.end("dsd"):
             return ()
         return paired(self.group.values("dsd", self.split, self.metric), self.values)
+
+
+def steps(group: Group) -> Iterator[tuple[str, str, PhaseRecord]]:
+    """Yields (arm, path, its last phase) of every phase of every arm."""
+    for arm, runs in group.arms.items():
+        path = ""
+        for phase in next(iter(runs.values())).record.phases:
+            path = f"{path}/{phase.folder}".strip("/")
+            yield arm, path, phase
+
+
+def at(found: Iterable[Group], table: str, column: str | None) -> list[Group | None]:
+    """Returns the groups whose recipe has its figures in one place of the paper; [None]: none."""
+    mine = [g for g in found if (g.first.table, g.first.column) == (table, column)]
+    return list(mine) if mine else [None]
 
 
 def _where(_: str, group: Any) -> dict[str, object]:
@@ -61,22 +80,9 @@ def _where(_: str, group: Any) -> dict[str, object]:
     if group is None:
         return dict.fromkeys(("recipe", "scale", "changed", "corpus"))
     record = group.first
-    return {
-        "recipe": record.recipe,
-        "scale": record.scale,
-        "changed": " ".join(sorted(record.overrides)),
-        "corpus": record.corpus.get("name"),
-    }
-
-
-def _paper_cells(name: str, figure: Any) -> dict[str, object]:
-    return {name: figure and figure.value, f"{name}_confidence": figure and figure.confidence}
-
-
-def _all_paper_cells(name: str, figure: Any) -> dict[str, object]:
-    value, confidence = _paper_cells(name, figure).items()
-    more = {f"{name}_sd": figure and figure.sd, f"{name}_runs": figure and figure.runs}
-    return dict([value, *more.items(), confidence])
+    changed = " ".join(sorted(record.overrides))
+    where = {"recipe": record.recipe, "scale": record.scale, "changed": changed}
+    return where | {"corpus": record.corpus.get("name")}
 
 
 def printed(figure: Figure | None, _: int = 0) -> str:
@@ -88,69 +94,60 @@ def printed(figure: Figure | None, _: int = 0) -> str:
     return f"{figure.printed}{'' if figure.seen else '†'}{sd}{n}"
 
 
-def at(found: Iterable[Group], table: str, column: str | None) -> list[Group | None]:
-    """Returns the groups whose recipe has its figures in one place of the paper; [None]: none."""
-    mine = [g for g in found if (g.first.table, g.first.column) == (table, column)]
-    return list(mine) if mine else [None]
+def _paper(*keys: str) -> Kind:
+    """Returns the kind of the paper's figures, of which the CSV has the value and more."""
+    return Kind(
+        printed,
+        lambda name, figure: (
+            {name: figure and figure.value}
+            | {f"{name}_{key}": figure and getattr(figure, key) for key in keys}
+        ),
+    )
 
 
-def decimals(row: Any) -> int:
-    """Returns how many decimals the figures of a row's metric have."""
-    return metric_of(row.metric).decimals
+def _interval(row: Row, end: int) -> float | None:
+    found = t_interval(row.dsd_minus_row) if row.dsd_minus_row else None
+    return found[end] if found else None
 
 
-def interval_of(row: Row) -> Interval | None:
-    """Returns the 95 % interval of dsd less a row."""
-    return t_interval(row.dsd_minus) if row.dsd_minus else None
-
-
-PAPER = Kind(printed, _paper_cells)
-ALL_OF_PAPER = Kind(printed, _all_paper_cells)  # its deviation and number of runs, too
-WHERE: Column[Any] = Column("where", None, lambda row: row.group, TEXT._replace(cells=_where))
-CONDITION = (
-    WHERE,
-    Column[Any]("notes", None, lambda row: row.group and "; ".join(row.group.notes)),
+PAPER, ALL_OF_PAPER = _paper("confidence"), _paper("sd", "runs", "confidence")
+WHERE = Column("group", kind=TEXT._replace(cells=_where))
+NOTES = Column("notes", value=lambda row: "; ".join(row.group.notes) if row.group else None)
+CONDITION = (WHERE, NOTES)
+METRIC, SPLIT, ARM, SEEDS = (Column(name) for name in ("metric", "split", "arm", "seeds"))
+PATH, ROW = Column("path"), Column("row")
+NAMED = Column(  # in words: the arm, and the test set where there are several
+    header="arm",
+    value=lambda row: row.arm + (f", {split_name(row.split)}" if len(row.group.splits) > 1 else ""),
 )
-METRIC: Column[Any] = Column("metric", None, lambda row: row.metric)
-SPLIT: Column[Any] = Column("split", None, lambda row: row.split)
-ARM: Column[Any] = Column("arm", None, lambda row: row.arm)
-SEEDS: Column[Row] = Column("seeds", None, lambda row: " ".join(map(str, row.values)))
-DSD_MINUS = (
-    Column[Row](
-        "dsd_minus_row", None, lambda row: spread(row.dsd_minus) if row.dsd_minus else None, SPREAD
+DSD_MINUS = (  # and the interval's ends
+    Column(
+        *("dsd_minus_row", None, SPREAD),
+        lambda row: spread(row.dsd_minus_row) if row.dsd_minus_row else None,
     ),
-    Column[Row]("low", None, lambda row: (interval_of(row) or (None,))[0]),
-    Column[Row]("high", None, lambda row: (interval_of(row) or (None,))[-1]),
-)
-NAMED: Column[Any] = Column(
-    "",
-    "arm",
-    lambda row: (
-        f"{row.arm}, {split_name(row.split)}"
-        if row.group and len(row.group.splits) > 1
-        else row.arm
-    ),
+    Column("low", value=lambda row: _interval(row, 0)),
+    Column("high", value=lambda row: _interval(row, 1)),
 )
 
 
-def ours(name: str = "ours", header: str | None = None, kind: Kind = SPREAD) -> Column[Row]:
-    """Returns the column of our figures."""
-    return Column(name, header, lambda row: row.ours, kind, decimals)
+def gains(header: str | None = "gain over {}", of: str = "") -> list[Column]:
+    """Returns the columns of an arm's gains over the controls; `of`: this arm's, in words alone."""
 
-
-def gains(header: str | None = "gain over {}", of: str = "") -> tuple[Column[Row], ...]:
-    """Returns the columns of an arm's gains over the controls.
-
-    `of`: of this arm on every row, in words alone.
-    """
-
-    def column(over: str) -> Column[Row]:
+    def column(over: str) -> Column:
         return Column(
             "" if of else f"gain_over_{over}",
             header and header.format(over),
-            lambda row: row.group and row.group.gain(of or row.arm, over, row.split, row.metric),
             GAIN,
-            decimals,
+            lambda row: row.group and row.group.gain(of or row.arm, over, row.split, row.metric),
         )
 
-    return tuple(map(column, CONTROLS))
+    return [column(over) for over in CONTROLS]
+
+
+def on_phase(*names: str) -> list[Column]:
+    """Returns CSV columns of what the record says of a row's phase."""
+
+    def column(name: str) -> Column:
+        return Column(name, value=lambda row: row.phase and getattr(row.phase, name))
+
+    return [column(name) for name in names]

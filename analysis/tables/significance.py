@@ -4,9 +4,9 @@ from analysis.groups import Group
 from analysis.results import Results
 from analysis.significance import Comparison, comparisons, sentence
 from analysis.sweeps import borrowed
-from analysis.table import INTERVAL, P_VALUE, SIGNED, Column, Table, number
+from analysis.table import INTERVAL, P_VALUE, SIGNED, Column, Table, text
 from analysis.tables.notes import title
-from analysis.tables.rows import ARM, CONDITION, METRIC, SPLIT, decimals
+from analysis.tables.rows import ARM, CONDITION, METRIC, SPLIT
 from analysis.words import metric_name, split_name
 
 NOTES = (  # beneath the tables
@@ -30,46 +30,35 @@ NOTES = (  # beneath the tables
 )
 
 
-def tables(results: Results) -> list[Table[Comparison]]:
+def tables(results: Results) -> list[Table]:
     """Returns a table for each group where dsd shares a seed with another arm; no miniatures."""
     found = [(group, comparisons(group)) for group in results.completed]
     return [_table(group, compared) for group, compared in found if compared]
 
 
-def _table(group: Group, found: list[Comparison]) -> Table[Comparison]:
+def _table(group: Group, found: list[Comparison]) -> Table:
     notes = (*map(sentence, found), *borrowed(group))
     name = f"{title(group)}: dsd's gain in {metric_name(group.first.metric)}"
     return Table(name, COLUMNS, found, notes)
 
 
-_C = Column[Comparison]
 COLUMNS = (
-    *CONDITION,
-    METRIC,
-    SPLIT,
-    _C("", "test set", lambda row: split_name(row.split)),
-    ARM,
-    _C("over", "against", lambda row: row.over),
-    _C("verdict", None, lambda row: row.verdict),
-    _C("", "n", lambda row: row.gain.n),
-    _C("gain", "gain ± sd", lambda row: row.gain, SIGNED, decimals),
-    _C("relative_pct", "relative", lambda row: row.relative_pct, number("{:+z.1f} %")),
-    _C("paired_t", "95 % paired t", lambda row: row.interval, INTERVAL, decimals),
-    _C(
-        *("bootstrap_seeds", "95 % bootstrap over seeds", lambda row: row.bootstrap),
-        *(INTERVAL, decimals),
-    ),
-    _C(
-        *("bootstrap_examples", "95 % over test examples", lambda row: row.examples),
-        *(INTERVAL, decimals),
-    ),
-    _C("paired_p", "p paired", lambda row: row.paired_p, P_VALUE),
-    _C("welch_p", "p Welch", lambda row: row.welch_p, P_VALUE),
-    _C("student_p", "p unpaired", lambda row: row.student_p, P_VALUE),
-    _C("effect_dz", "effect size", lambda row: row.effect, number("{:+z.2f}")),
-    _C("arm_seeds", None, lambda row: row.n[0]),
-    _C("over_seeds", None, lambda row: row.n[1]),
-    _C("", "epochs", lambda row: "{:g}, {:g}".format(*row.epochs)),
-    _C("arm_epochs", None, lambda row: row.epochs[0]),
-    _C("over_epochs", None, lambda row: row.epochs[1]),
+    *(*CONDITION, METRIC, SPLIT),
+    Column(header="test set", value=lambda row: split_name(row.split)),
+    *(ARM, Column("over", "against"), Column("verdict")),
+    Column(header="n", value=lambda row: row.gain.n),
+    Column("gain", "gain ± sd", SIGNED),
+    Column("relative_pct", "relative", text("{:+z.1f} %".format)),
+    Column("paired_t", "95 % paired t", INTERVAL, lambda row: row.interval),
+    Column("bootstrap_seeds", "95 % bootstrap over seeds", INTERVAL, lambda row: row.bootstrap),
+    Column("bootstrap_examples", "95 % over test examples", INTERVAL, lambda row: row.examples),
+    Column("paired_p", "p paired", P_VALUE),
+    Column("welch_p", "p Welch", P_VALUE),
+    Column("student_p", "p unpaired", P_VALUE),
+    Column("effect_dz", "effect size", text("{:+z.2f}".format), lambda row: row.effect),
+    Column(header="epochs", value=lambda row: "{:g}, {:g}".format(*row.epochs)),
+    Column("arm_seeds", value=lambda row: row.n[0]),
+    Column("over_seeds", value=lambda row: row.n[1]),
+    Column("arm_epochs", value=lambda row: row.epochs[0]),
+    Column("over_epochs", value=lambda row: row.epochs[1]),
 )

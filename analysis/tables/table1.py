@@ -10,9 +10,9 @@ from analysis.paper import GAINS, TESTS, Figure, gain, place
 from analysis.records import once
 from analysis.results import Results
 from analysis.statistics import Spread
-from analysis.table import SPREAD, Column, Kind, Table, number
+from analysis.table import SPREAD, Column, Kind, Table, text
 from analysis.tables.notes import made
-from analysis.tables.rows import CONDITION, METRIC, SPLIT, at, decimals, printed
+from analysis.tables.rows import CONDITION, METRIC, SPLIT, at, printed
 from analysis.words import metric_name, split_name
 
 TABLE = "table1_overview"
@@ -44,35 +44,21 @@ class Line(NamedTuple):
         return self.group.mean(arm, self.split, self.metric) if self.group else None
 
 
-def table(results: Results) -> Table[Line]:
+def table(results: Results) -> Table:
     """Returns the paper's rows, each once for every group and test set of ours beside it."""
     lines = [line for row in results.paper.rows(TABLE) for line in _lines(row, results)]
     columns = (
-        *(
-            _said(key, key if key != "dataset" else None)
-            for key in ("network", "domain", "dataset")
-        ),
-        Column[Line]("", "dataset", _dataset),
-        _said("type", "type"),
-        Column[Line]("", "metric", lambda line: metric_name(line.metric)),
-        METRIC,
-        *(_papers(key) for key in FIGURES),
-        Column[Line]("paper_confidence", None, lambda line: line.row["confidence"]),
-        *CONDITION,
-        SPLIT,
-        *(_ours(arm) for arm in ("baseline", "dsd")),
-        Column[Line](
-            "ours_improve_abs",
-            "ours: improvement",
-            lambda line: line.gain and line.gain.difference,
-            SPREAD,
-            decimals,
-        ),
-        Column[Line](
-            "ours_improve_rel_pct",
-            "ours: improvement (%)",
+        *(_said("network"), _said("domain"), _said("dataset", None)),
+        Column(header="dataset", value=_dataset),
+        *(_said("type"), Column(header="metric", value=lambda line: metric_name(line.metric))),
+        *(METRIC, *map(_papers, FIGURES), _said("paper_confidence", None, "confidence")),
+        *(*CONDITION, SPLIT),
+        Column("ours_baseline", "ours: baseline", SPREAD, lambda line: line.ours("baseline")),
+        Column("ours_dsd", "ours: DSD", SPREAD, lambda line: line.ours("dsd")),
+        Column("ours_improve_abs", "ours: improvement", SPREAD, _improvement),
+        Column(
+            *("ours_improve_rel_pct", "ours: improvement (%)", text("{:.1f}".format)),
             lambda line: line.gain and line.gain.relative_pct,
-            number("{:.1f}"),
         ),
     )
     notes = []
@@ -100,22 +86,21 @@ def _dataset(line: Line) -> str:
     return line.row["dataset"] + (f", {split_name(line.split)}" if several else "")
 
 
-def _said(key: str, header: str | None) -> Column[Line]:
-    return Column(key, header, lambda line: line.row[key])
+def _improvement(line: Line) -> Spread | None:
+    return line.gain.difference if line.gain else None
 
 
-def _papers(key: str) -> Column[Line]:
+def _said(name: str, header: str | None = "", key: str = "") -> Column:
+    words = name if header == "" else header
+    return Column(name, words, value=lambda line: line.row[key or name])
+
+
+def _papers(key: str) -> Column:
     return Column(
-        f"paper_{key}",
-        f"paper: {FIGURES[key]}",
-        lambda line: Figure(line.row[key], line.row["confidence"]),
+        *(f"paper_{key}", f"paper: {FIGURES[key]}"),
         Kind(printed, lambda name, figure: {name: figure.value}),
+        lambda line: Figure(line.row[key], line.row["confidence"]),
     )
-
-
-def _ours(arm: str) -> Column[Line]:
-    words = f"ours: {FIGURES[arm]}"
-    return Column(f"ours_{arm}", words, lambda line: line.ours(arm), SPREAD, decimals)
 
 
 def misprints(what: str, printed: Mapping[str, str], metric: str) -> list[str]:

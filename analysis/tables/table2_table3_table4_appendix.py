@@ -1,17 +1,17 @@
 """The paper's tables 2 to 4 and its CIFAR-10 appendix beside ours, step by step."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from analysis.groups import Group
-from analysis.paper import GAINS, PLAN, Paper, doubts
+from analysis.groups import Gain, Group
+from analysis.paper import GAINS, PLAN, doubts
 from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import GAIN, SPREAD, Column, Table
 from analysis.tables.notes import beneath
-from analysis.tables.rows import ALL_OF_PAPER, CONDITION, METRIC, SEEDS, Row, at, decimals
+from analysis.tables.rows import ALL_OF_PAPER, CONDITION, METRIC, PATH, ROW, SEEDS, Row, at
 from analysis.tables.table1 import FIGURES, misprints
-from analysis.words import metric_name
+from analysis.words import capital, metric_name
 
 TOP1, TOP5 = "top1_error_pct", "top5_error_pct"
 SPLIT = "test"
@@ -27,12 +27,16 @@ PATHS = {  # row -> the phases that lead to it; the paper's two names for one st
     "random_second_half": "dense/sparse-random/redense",
     "sparse_second_half": "dense/sparse/redense-masked",
 }
-Plans = Mapping[str, Mapping[str, str]]  # row -> its cells as the paper prints them
 PLAN_NAMES = dict(zip(PLAN, ("sparsity (%)", "epochs", "rate"), strict=True))
+NOTES = (
+    "Sparsity, epochs and rate: the paper's. finetune, random and sparse: the epochs and rates of "
+    "both phases of dsd; the paper has no random mask.",
+    "Improvement: the baseline less dsd; ours is paired over the seeds.",
+)
+Plans = Mapping[str, Mapping[str, str]]  # row -> its cells as the paper prints them
 
 
-@dataclass(frozen=True)
-class Printed:
+class Printed(NamedTuple):
     """One network of one of the tables: its page, its file in results/paper/ and its columns."""
 
     page: str
@@ -54,17 +58,17 @@ TABLES = (
 )
 
 
-def tables(results: Results, one: Printed) -> list[Table[Row]]:
+def tables(results: Results, one: Printed) -> list[Table]:
     """Returns a table beside each group of its recipe, or alone where nobody ran it."""
     mine = at(results.beside, one.file, one.column)
-    return [_table(results.paper, one, group) for group in mine]
+    return [_table(results, one, group) for group in mine]
 
 
-def _table(paper: Paper, one: Printed, group: Group | None) -> Table[Row]:
-    plans = {row["row"]: row for row in paper.rows(one.file)}
-    rows_of = {row: row for row in (*PATHS, *GAINS)}
+def _table(results: Results, one: Printed, group: Group | None) -> Table:
+    plans = {row["row"]: row for row in results.paper.rows(one.file)}
+    known = {row: row for row in (*PATHS, *GAINS)}
     published = {
-        metric: paper.figures(one.file, one.column, metric, rows_of=rows_of)[1]
+        metric: results.paper.figures(one.file, one.column, metric, rows_of=known)[1]
         for metric in one.metrics
     }
     rows = [
@@ -72,48 +76,49 @@ def _table(paper: Paper, one: Printed, group: Group | None) -> Table[Row]:
         for row in (*_steps(plans), *GAINS)
         for metric in one.metrics
     ]
-
-    def gain(row: Row) -> object:
-        """Returns dsd's gain over the arm that ends with a row, None where none does."""
-        ends = (
-            [arm for arm in row.group.arms if row.group.end(arm) == row.path] if row.group else []
-        )
-        return row.group.gain("dsd", ends[0], SPLIT, row.metric) if row.group and ends else None
-
     columns = (
-        Column[Row]("table", None, lambda row: one.title),
-        Column[Row]("row", None, lambda row: row.row),
-        Column[Row]("path", None, lambda row: row.path),
-        METRIC,
-        *plan_columns(plans),
-        Column[Row]("paper", "paper: {}", lambda row: row.paper, ALL_OF_PAPER),
+        *(Column("table", value=lambda row: one.title), ROW, PATH, METRIC),
+        *(*steps_columns(plans), Column("paper", None, ALL_OF_PAPER)),
         *(_planned(f"paper_{key}", None, key, plans) for key in PLAN),
-        *CONDITION,
-        SEEDS,
-        Column[Row]("ours", "ours: {}", ours_or_gain, SPREAD, decimals),
-        Column[Row]("dsd_gain_over_row", None, gain, GAIN),
+        *(*CONDITION, SEEDS, Column("ours", None, SPREAD)),
+        Column("dsd_gain_over_row", None, GAIN, _gain),
     )
-    notes = [
-        "Sparsity, epochs and rate: the paper's. finetune, random and sparse: the epochs and rates "
-        "of both phases of dsd; the paper has no random mask.",
-        "Improvement: the baseline less dsd; ours is paired over the seeds.",
-    ]
+    notes = [*NOTES]
     for metric in one.metrics:
         shown = {key: published[metric][key].printed for key in FIGURES}
         notes += misprints(one.title.partition(": ")[2], shown, metric)
-    notes += [doubt for metric in one.metrics[:1] for doubt in doubts(published[metric])]
+    notes += map(capital, doubts(published[one.metrics[0]]))
+    notes += beneath(group) if group else ()
+    return steps_table(one.title, columns, rows, notes, lambda row: metric_name(row.metric))
+
+
+def steps_table(
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    notes: Sequence[str],
+    across: Callable[[Row], str],
+) -> Table:
+    """Returns a table of the paper's steps; the improvements beneath them are in words alone."""
     return Table(
-        one.title,
-        columns,
-        rows,
-        [*notes, *(beneath(group) if group else ())],
+        *(title, columns, rows, notes),
         line=lambda row: row.row,
-        across=lambda row: metric_name(row.metric),
-        in_csv=lambda row: row.row in PATHS,
+        across=across,
+        in_csv=lambda row: row.row not in GAINS,
     )
 
 
-def ours_or_gain(row: Row) -> Spread | None:
+def steps_columns(plans: Plans) -> list[Column]:
+    """Returns the columns in words: a step's name, its sparsity, epochs and rate, the figures."""
+    return [
+        Column(header="", value=lambda row: GAINS.get(row.row, row.row.replace("_", " "))),
+        *(_planned("", words, key, plans) for key, words in PLAN_NAMES.items()),
+        Column("", "paper: {}", ALL_OF_PAPER, lambda row: row.paper),
+        Column("", "ours: {}", SPREAD, _ours),
+    ]
+
+
+def _ours(row: Row) -> Spread | None:
     """Returns our figure of a row; of the improvements, dsd's gain over the baseline."""
     if row.row not in GAINS:
         return row.ours
@@ -123,14 +128,16 @@ def ours_or_gain(row: Row) -> Spread | None:
     return Spread(gain.relative_pct, None, gain.difference.n)
 
 
-def plan_columns(plans: Plans) -> tuple[Column[Row], ...]:
-    """Returns the columns of the paper's steps in words: name, sparsity, epochs and rate."""
-    name = Column[Row]("", "", lambda row: GAINS.get(row.row, row.row.replace("_", " ")))
-    return (name, *(_planned("", words, key, plans) for key, words in PLAN_NAMES.items()))
+def _gain(row: Row) -> Gain | None:
+    """Returns dsd's gain over the arm that ends with a row, None where none does."""
+    for arm in row.group.arms if row.group else ():
+        if row.group and row.group.end(arm) == row.path:
+            return row.group.gain("dsd", arm, row.split, row.metric)
+    return None
 
 
-def _planned(name: str, header: str | None, key: str, plans: Plans) -> Column[Row]:
-    return Column(name, header, lambda row: plans.get(row.row, {}).get(key))
+def _planned(name: str, header: str | None, key: str, plans: Plans) -> Column:
+    return Column(name, header, value=lambda row: plans.get(row.row, {}).get(key))
 
 
 def _steps(printed: Iterable[str]) -> list[str]:

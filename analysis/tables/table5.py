@@ -6,26 +6,30 @@ from analysis.arms import CONTROLS, USUAL, ordered
 from analysis.groups import Group
 from analysis.paper import Figure, gain
 from analysis.results import Results
-from analysis.significance import answer, what_intervals_are
+from analysis.significance import INTERVALS, answer
 from analysis.sweeps import borrowed, own
-from analysis.table import PLUS_MINUS, Column, Table, never
+from analysis.table import MEAN, Column, Table
 from analysis.tables.notes import beneath, title
-from analysis.tables.rows import CONDITION, DSD_MINUS, METRIC, PAPER, SEEDS, SPLIT, Row, ours
+from analysis.tables.rows import CONDITION, DSD_MINUS, METRIC, PAPER, SEEDS, SPLIT, Row
 from analysis.words import listed, metric_name, split_name
 
 TABLE = "table5_neuraltalk"
 SPARSE = "dense/sparse"
 BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
 OTHERS = (*(f"standard_{metric}" for metric in BLEU), "length_ratio", "mean_length")
+OTHER_FIGURES = (
+    "Standard BLEU: with brevity penalty, unsmoothed, by nltk. Length ratio: words over those of "
+    "the closest references. Perplexity: of the references' words, whatever the beam."
+)
 
 
-def tables(results: Results) -> list[Table[Row]]:
+def tables(results: Results) -> list[Table]:
     """Returns two tables of each group of captions: beside the paper's, then the other figures."""
     mine = [group for group in results.completed if group.first.table == TABLE]
     return [table for group in mine for table in _tables(results, group)]
 
 
-def _tables(results: Results, group: Group) -> list[Table[Row]]:
+def _tables(results: Results, group: Group) -> list[Table]:
     rows_of = {row: row for row in ("baseline", "sparse", "dsd")}
     published = {m: results.paper.figures(TABLE, None, m, rows_of=rows_of)[1] for m in BLEU}
     figures = [(split, metric) for split in group.splits for metric in (*BLEU, *OTHERS)]
@@ -34,20 +38,16 @@ def _tables(results: Results, group: Group) -> list[Table[Row]]:
         for row, (arm, path) in _rows(group).items()
         for split, metric in (*figures, ("test", "perplexity"))
     ]
-    name = Column[Row]("row", "", lambda row: row.row)
-    seeds = Column[Row]("", "our seeds", lambda row: len(row.values) or "not run")
+    seeds = Column(header="our seeds", value=lambda row: len(row.values) or "not run")
+    ours = Column("ours", "{}", MEAN)
     columns = (
-        *CONDITION,
-        name,
-        SPLIT,
-        METRIC,
+        *(*CONDITION, Column("row", ""), SPLIT, METRIC),
         *(_papers(metric, published[metric]) for metric in BLEU),
-        Column[Row]("paper", None, lambda row: row.paper, PAPER),
-        SEEDS,
-        seeds,
-        ours(header="{}", kind=PLUS_MINUS),
-        *DSD_MINUS,
+        *(Column("paper", None, PAPER), SEEDS, seeds, ours, *DSD_MINUS),
     )
+    perplexity = {row.row: row.ours for row in rows if row.metric == "perplexity"}
+    of_row = Column(header="", value=lambda row: f"{row.row}, {split_name(row.split)}")
+    its = Column("", "perplexity", MEAN, lambda row: perplexity[row.row])
     why = results.why(group)
     apart = [f"Ours are not under the paper's conditions: {'; '.join(why)}."] if why else []
     notes = (
@@ -74,24 +74,12 @@ def _tables(results: Results, group: Group) -> list[Table[Row]]:
     )
     others = Table(
         f"{title(group)}: standard BLEU, length, perplexity",
-        (
-            Column[Row]("", "", lambda row: f"{row.row}, {split_name(row.split)}"),
-            seeds,
-            ours(header="{}", kind=PLUS_MINUS),
-            Column[Row]("", "perplexity", lambda row: perplexity[row.row].ours, PLUS_MINUS),
-        ),
-        rows,
-        (
-            "Standard BLEU: with brevity penalty, unsmoothed, by nltk. Length ratio: words over "
-            "those of the closest references. Perplexity: of the references' words, whatever the "
-            "beam.",
-        ),
+        *((of_row, seeds, ours, its), rows, (OTHER_FIGURES,)),
         line=lambda row: (row.row, row.split),
         across=lambda row: metric_name(row.metric),
         in_words=lambda row: row.metric in OTHERS,
-        in_csv=never,
+        in_csv=lambda row: False,
     )
-    perplexity = {row.row: row for row in rows if row.metric == "perplexity"}
     return [main, others]
 
 
@@ -103,8 +91,8 @@ def _rows(group: Group) -> dict[str, tuple[str, str]]:
     return {**papers, **{arm: (arm, "") for arm in arms}, **kept}
 
 
-def _papers(metric: str, published: Mapping[str, Figure]) -> Column[Row]:
-    return Column("", f"paper: {metric_name(metric)}", lambda row: published.get(row.row), PAPER)
+def _papers(metric: str, published: Mapping[str, Figure]) -> Column:
+    return Column("", f"paper: {metric_name(metric)}", PAPER, lambda row: published.get(row.row))
 
 
 def _how(group: Group) -> tuple[str, ...]:
@@ -114,7 +102,7 @@ def _how(group: Group) -> tuple[str, ...]:
     papers = record.settings["task"].get("features") == "vgg16"  # others: in the corpus' notes
     splits = listed([split_name(split) for split in group.splits])
     return (
-        what_intervals_are("images"),
+        INTERVALS,
         *(["Features: VGG-16 fc7, as the paper's."] if papers else []),
         f"Decoding: beam search, {splits} (1: the likeliest word at each step). The paper does not "
         "state its beam.",

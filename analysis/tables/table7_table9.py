@@ -1,32 +1,33 @@
 """The paper's tables 7 and 9 (Deep Speech on WSJ) beside ours, phase by phase, and DSD's gain."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from analysis.arms import CONTROLS
 from analysis.groups import Group
 from analysis.paper import GAINS, TESTS, Figure, Paper
 from analysis.records import once
 from analysis.results import Results
-from analysis.significance import answer, total_epochs, what_intervals_are
+from analysis.significance import INTERVALS, answer, total_epochs
 from analysis.sweeps import borrowed, own
-from analysis.table import PLUS_MINUS, SPREAD, Column, Table, number
+from analysis.table import MEAN, SPREAD, Column, Table
 from analysis.tables.notes import beneath, title
-from analysis.tables.phases import phase_column
 from analysis.tables.rows import (
     CONDITION,
     DSD_MINUS,
     METRIC,
     PAPER,
+    PATH,
+    ROW,
     SEEDS,
     SPLIT,
     Row,
-    decimals,
-    ours,
+    on_phase,
+    steps,
 )
-from analysis.tables.table2_table3_table4_appendix import ours_or_gain, plan_columns
-from analysis.words import metric_name, phase_name, split_name
-from analysis.words import number as written
+from analysis.tables.table2_table3_table4_appendix import steps_columns, steps_table
+from analysis.words import metric_name, number, phase_name, split_name
+from dsd.runs.record import PhaseRecord
 
 Published = Mapping[str, Mapping[str, Figure]]  # test set -> row -> figure
 METRICS = WER, CER = "wer_pct", "cer_pct"
@@ -46,11 +47,10 @@ GREEDY = (
 )
 
 
-@dataclass(frozen=True)
-class Printed:
+class Printed(NamedTuple):
     """One of the two tables: its network, its file in results/paper/, what must be said of it."""
 
-    number: int
+    page: str
     title: str
     network: str
     file: str
@@ -59,25 +59,19 @@ class Printed:
 
 TABLES = (
     Printed(
-        7,
-        "Table 7: DeepSpeech on WSJ",
-        "deepspeech",
-        "table7_deepspeech",
+        *("table7", "Table 7: DeepSpeech on WSJ", "deepspeech", "table7_deepspeech"),
         "The paper prints 27.90 and 27.45 twice for WSJ'92 and 32.99 twice for WSJ'93: perhaps "
         "misprints.",
     ),
     Printed(
-        9,
-        "Table 9: DeepSpeech 2 on WSJ",
-        "deepspeech2",
-        "table9_deepspeech2",
+        *("table9", "Table 9: DeepSpeech 2 on WSJ", "deepspeech2", "table9_deepspeech2"),
         "The paper trained on 2100 hours that are not public. What we train on WSJ or LibriSpeech "
         "has tables of its own and never stands in these columns.",
     ),
 )
 
 
-def tables(results: Results, one: Printed) -> tuple[list[Table[Row]], list[Table[Row]]]:
+def tables(results: Results, one: Printed) -> tuple[list[Table], list[Table]]:
     """Returns the paper's table beside each group under its conditions; every group's phases.
 
     The paper's figures stand in the CSV of a group's phases, in a table of their own without one.
@@ -88,7 +82,7 @@ def tables(results: Results, one: Printed) -> tuple[list[Table[Row]], list[Table
     return papers, [_phases_table(results, one, group) for group in mine]
 
 
-def _phases_table(results: Results, one: Printed, group: Group) -> Table[Row]:
+def _phases_table(results: Results, one: Printed, group: Group) -> Table:
     """Returns WER and CER after every phase of every arm, and whether dsd gains."""
     why = results.why(group)
     rows = [*_rows(group, {} if why else _published(results.paper, one))]
@@ -97,7 +91,7 @@ def _phases_table(results: Results, one: Printed, group: Group) -> Table[Row]:
     epochs = ", ".join(f"{arm} {total_epochs(group, arm):g}" for arm in group.arms)
     notes = (
         *(answer(group, over, split, METRICS) for over in CONTROLS for split in group.splits),
-        what_intervals_are("utterances"),
+        INTERVALS,
         f"All arms begin with the first row. Epochs in all: {epochs}.",
         GREEDY,
         *([f"Test utterances: {', '.join(sizes)}."] if sizes else []),
@@ -105,11 +99,16 @@ def _phases_table(results: Results, one: Printed, group: Group) -> Table[Row]:
         *([f"Not beside the paper's figures: {'; '.join(why)}."] if why else []),
         *beneath(own(group), why),
     )
+    phase = (
+        Column(header="", value=lambda row: row.title),
+        Column(header="sparsity (%)", value=lambda row: f"{100 * (_sparsity(row) or 0):g}"),
+        Column(header="epochs", value=lambda row: f"{row.phase.epochs:g}"),
+        Column(header="rate", value=lambda row: number(row.phase.lr)),
+        Column(header="our seeds", value=lambda row: len(row.values)),
+        Column("", "{}", MEAN, lambda row: row.ours),
+    )
     return Table(
-        title(group),
-        _columns(group),
-        rows,
-        notes,
+        *(title(group), [*_columns(group), *phase], rows, notes),
         line=lambda row: row.path,
         across=lambda row: f"{split_name(row.split)}: {metric_name(row.metric)}",
     )
@@ -117,53 +116,36 @@ def _phases_table(results: Results, one: Printed, group: Group) -> Table[Row]:
 
 def _rows(group: Group, published: Published) -> Iterator[Row]:
     """Yields every path of phases once, arm by arm; arms that begin alike share their first."""
-    for path, arm in _takers(group).items():
-        phases = next(iter(group.arms[arm].values())).record.phases
-        phase = phases[path.count("/")]
-        words = [arm, phase_name(phase.name)] if "/" in path else [phase_name(phase.name)]
+    for path, (arm, phase) in _takers(group).items():
+        name = phase_name(phase.name)
+        title = ", ".join(once([arm, name] if "/" in path else [name]))
         for split in group.splits:
             for metric in METRICS:
                 papers = published.get(split, {}) if metric == WER else {}
-                title = ", ".join(once(words))
                 yield Row(group, split, metric, "", path, ROWS.get(path, ""), papers, phase, title)
 
 
-def _takers(group: Group | None) -> dict[str, str]:
-    """Returns {path of phases: the first arm that takes it}."""
-    takers: dict[str, str] = {}
-    for arm in group.arms if group else ():
-        folders = group.end(arm).split("/") if group else []
-        for i in range(len(folders)):
-            takers.setdefault("/".join(folders[: i + 1]), arm)
+def _takers(group: Group) -> dict[str, tuple[str, PhaseRecord]]:
+    """Returns {path of phases: the first arm that takes it, its last phase}."""
+    takers: dict[str, tuple[str, PhaseRecord]] = {}
+    for arm, path, phase in steps(group):
+        takers.setdefault(path, (arm, phase))
     return takers
 
 
-def _columns(group: Group | None) -> tuple[Column[Row], ...]:
-    takers = _takers(group)
-    return (
-        *CONDITION,
-        Column("row", None, lambda row: row.row),
-        Column("path", None, lambda row: row.path),
-        Column("arm", None, lambda row: takers.get(row.path)),
-        phase_column("mask"),
-        Column("", "", lambda row: row.title),
-        Column("", "sparsity (%)", lambda row: 100 * (_sparsity(row) or 0), number("{:g}")),
-        Column("", "epochs", lambda row: row.phase and row.phase.epochs, number("{:g}")),
-        Column("", "rate", lambda row: row.phase and written(row.phase.lr)),
-        Column("sparsity", None, _sparsity),
-        phase_column("epochs"),
-        phase_column("lr"),
-        SPLIT,
-        METRIC,
-        Column("paper", None, lambda row: row.paper, PAPER),
-        SEEDS,
-        Column("", "our seeds", lambda row: len(row.values)),
-        ours(header="{}", kind=PLUS_MINUS),
+def _columns(group: Group | None) -> list[Column]:
+    """Returns the CSV's columns."""
+    takers = _takers(group) if group else {}
+    arm = Column("arm", value=lambda row: takers[row.path][0] if takers else None)
+    sparsity = Column("sparsity", value=_sparsity)
+    return [
+        *(*CONDITION, ROW, PATH, arm, *on_phase("mask"), sparsity, *on_phase("epochs", "lr")),
+        *(SPLIT, METRIC, Column("paper", None, PAPER), SEEDS, Column("ours", None, SPREAD)),
         *DSD_MINUS,
-    )
+    ]
 
 
-def _papers_table(paper: Paper, one: Printed, group: Group | None) -> Table[Row]:
+def _papers_table(paper: Paper, one: Printed, group: Group | None) -> Table:
     plans = {row["row"]: row for row in paper.rows(one.file)}
     published = _published(paper, one)
     rows = [
@@ -175,23 +157,15 @@ def _papers_table(paper: Paper, one: Printed, group: Group | None) -> Table[Row]
     notes = (
         "Sparsity, epochs and rate: the paper's. Epochs in all: "
         f"dsd {dsd:g}, baseline {plans['baseline']['epochs']}.",
-        "Improvement: the baseline less dense 2; ours is paired over the seeds.",
+        "Improvement: the baseline less dsd; ours is paired over the seeds.",
         one.note,
     )
-    return Table(
-        one.title,
-        (
-            *(replace(column, header=None) for column in _columns(group)),
-            *plan_columns(plans),
-            Column[Row]("", "paper: {}", lambda row: row.paper, PAPER),
-            Column[Row]("", "ours: {}", ours_or_gain, SPREAD, decimals),
-        ),
-        rows,
-        notes,
-        line=lambda row: row.row,
-        across=lambda row: f"{WSJ[row.split]} {metric_name(WER)}",
-        in_csv=lambda row: group is None and row.row in PATHS,
-    )
+    columns = [*([] if group else _columns(group)), *steps_columns(plans)]
+
+    def across(row: Row) -> str:
+        return f"{WSJ[row.split]} {metric_name(WER)}"
+
+    return steps_table(one.title, columns, rows, notes, across)
 
 
 def _sparsity(row: Row) -> float | None:

@@ -1,17 +1,16 @@
 """What became of the weights: magnitudes and signs, and how large pruned weights come back."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis.groups import Group
-from analysis.table import Column, Kind, Table, never, number
+from analysis.table import Column, Table, text
 from analysis.tables.notes import title
-from analysis.tables.rows import ARM, WHERE
-from analysis.words import number as short
+from analysis.tables.rows import WHERE
+from analysis.words import number
 from dsd.runs.record import PhaseRecord, Record
 
 MEASURED = {"dense": "before pruning", "sparse": "sparse-trained", "redense": "re-dense"}
@@ -28,15 +27,13 @@ NOTES = (  # beneath the tables
 )
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A layer in one round of sparse and re-dense training; magnitudes are of non-zero weights."""
 
     round: int
     name: str
     weights: int
     pruned: int
-    magnitudes: dict[str, tuple[float, int]]  # a key of MEASURED -> mean |w|, number of weights
     changed_sparse: int  # weights whose sign changed in the sparse phase
     changed_redense: int
     returned: int  # of the pruned, those that are not zero after re-densing
@@ -44,143 +41,117 @@ class Layer:
     median: float  # of |w| over all that were pruned
     q99: float
     relative: float | None  # mean |w| of all that were pruned over that of the kept
-
-
-def layers(record: Record) -> list[Layer]:
-    """Returns the layers of every round, [] for an arm without a mask."""
-    found: list[Layer] = []
-    phases = record.phases
-    places = [i for i in range(1, len(phases)) if phases[i].returned]
-    for nth, place in enumerate(places, start=1):
-        found += _round(nth, *phases[place - 2 : place + 1])
-    return found
+    mean_magnitude_dense: float
+    mean_magnitude_sparse: float
+    mean_magnitude_redense: float
+    nonzero_dense: int
+    nonzero_sparse: int
+    nonzero_redense: int
 
 
 class Row(NamedTuple):
-    """A round of an arm: the layers of every seed. For the CSV: one layer of one of them."""
+    """A layer of a run, and the layers of each seed of its arm in the same round."""
 
     group: Group
     arm: str
     seed: int
-    round: int
-    layers: list[list[Layer]]  # a list a seed
-
-    @property
-    def layer(self) -> Layer:
-        """Returns the layer where there is one alone."""
-        return self.layers[0][0]
-
-    def mean(self, figure: Callable[[list[Layer]], float]) -> float:
-        """Returns the mean over the seeds of a figure of all layers together."""
-        return fmean(figure(found) for found in self.layers)
+    layer: Layer
+    seeds: list[list[Layer]]
 
 
-def tables(groups: Iterable[Group]) -> list[Table[Row]]:
-    """Returns a table for each group that has an arm with a mask, and one of all layers for the CSV.
-
-    Miniatures are left out.
-    """
-    real = [
-        table for group in groups if group.first.scale != "mini" if (table := _table(group)).rows
-    ]
-    rows = [
-        Row(row.group, row.arm, seed, row.round, [[layer]])
-        for table in real
-        for row in table.rows
-        for seed, found in zip(row.group.arms[row.arm], row.layers, strict=True)
-        for layer in found
-    ]
-    return [*real, Table("Layer by layer", COLUMNS, rows, in_words=never)]
+def tables(groups: Iterable[Group]) -> list[Table]:
+    """Returns a table for each group that has an arm with a mask; miniatures are left out."""
+    found = [_table(group) for group in groups if group.first.scale != "mini"]
+    return [table for table in found if table.rows]
 
 
-def _table(group: Group) -> Table[Row]:
+def layers(record: Record) -> list[Layer]:
+    """Returns the layers of every round, [] for an arm without a mask."""
+    phases = record.phases
+    places = [i for i in range(1, len(phases)) if phases[i].returned]
+    rounds = (_round(nth, *phases[i - 2 : i + 1]) for nth, i in enumerate(places, start=1))
+    return [layer for found in rounds for layer in found]
+
+
+def _table(group: Group) -> Table:
     rows = []
     for arm, runs in group.arms.items():
-        found = [layers(run.record) for run in runs.values()]
-        for nth in sorted({layer.round for of_run in found for layer in of_run}):
-            of_round = [[layer for layer in of_run if layer.round == nth] for of_run in found]
-            rows.append(Row(group, arm, -1, nth, of_round))
-    return Table(f"{title(group)}: weights", COLUMNS, rows, in_csv=never)
-
-
-def _share(of: str, among: str) -> Callable[[list[Layer]], float]:
-    """Returns what gives one sum over the layers in percent of another, 0 of none."""
-    return lambda found: 100 * _sum(found, of) / max(1, _sum(found, among))
-
-
-def _when(when: str) -> Callable[[list[Layer]], float]:
-    return lambda found: _average([layer.magnitudes[when] for layer in found])
-
-
-def _of_pruned(name: str) -> Callable[[list[Layer]], float]:
-    """Returns what gives a figure of the pruned weights, averaged over the layers that have one."""
-    return lambda found: _average(
-        [(value, layer.pruned) for layer in found if (value := getattr(layer, name)) is not None]
+        found = {seed: layers(run.record) for seed, run in runs.items()}
+        for seed, mine in found.items():
+            for layer in mine:
+                alike = [[one for one in of if one.round == layer.round] for of in found.values()]
+                rows.append(Row(group, arm, seed, layer, alike))
+    return Table(
+        *(f"{title(group)}: weights", COLUMNS, rows), line=lambda row: (row.arm, row.layer.round)
     )
 
 
-def _per_layer(name: str) -> Column[Row]:
-    return Column(name, None, lambda row: getattr(row.layer, name))
+def _share(of: str, among: str) -> Callable[[Sequence[Layer]], float]:
+    """Returns what gives one sum over the layers in percent of another."""
+    return lambda found: 100 * _sum(found, of) / max(1, _sum(found, among))
 
 
-def _magnitude_of(when: str) -> Column[Row]:
-    return Column(f"mean_magnitude_{when}", None, lambda row: row.layer.magnitudes[when][0])
+def _average(of: str, times: str) -> Callable[[Sequence[Layer]], float]:
+    """Returns what gives the mean of a figure over layers, each counted so many times."""
 
+    def figure(found: Sequence[Layer]) -> float:
+        having = [layer for layer in found if getattr(layer, of) is not None]
+        total = sum(getattr(layer, of) * getattr(layer, times) for layer in having)
+        return float(total / max(1, _sum(having, times)))
 
-def _mean_of(header: str, figure: Callable[[list[Layer]], float], kind: Kind) -> Column[Row]:
-    return Column("", header, lambda row: row.mean(figure), kind)
-
-
-PERCENT = number("{:.2f}")
-DIGITS = Kind(lambda value, _: short(float(f"{value:.3g}")), lambda name, value: {name: value})
-COLUMNS = (
-    WHERE,
-    replace(ARM, header="arm"),
-    Column[Row]("seed", None, lambda row: row.seed),
-    Column[Row]("round", "round", lambda row: row.round),
-    Column[Row]("", "n", lambda row: len(row.layers)),
-    _mean_of("pruned (%)", _share("pruned", "weights"), PERCENT),
-    *(_mean_of(f"mean magnitude {stage}", _when(when), DIGITS) for when, stage in MEASURED.items()),
-    _mean_of("sign changed in sparse (%)", _share("changed_sparse", "weights"), PERCENT),
-    _mean_of("in re-dense (%)", _share("changed_redense", "weights"), PERCENT),
-    _mean_of("returned (%)", _share("returned", "pruned"), PERCENT),
-    _mean_of("old sign (%)", _share("same_sign", "returned"), PERCENT),
-    _mean_of("median magnitude of the pruned", _of_pruned("median"), DIGITS),
-    _mean_of("99 %", _of_pruned("q99"), DIGITS),
-    _mean_of("relative to the kept", _of_pruned("relative"), DIGITS),
-    *(_per_layer(one.name) for one in fields(Layer) if one.name not in ("round", "magnitudes")),
-    *(_magnitude_of(when) for when in MEASURED),
-)
+    return figure
 
 
 def _sum(found: Iterable[Layer], name: str) -> int:
     return sum(getattr(layer, name) for layer in found)
 
 
-def _average(found: Iterable[tuple[float, int]]) -> float:
-    """Returns the mean of values that each count so many times, 0 where none counts."""
-    found = list(found)
-    return sum(value * count for value, count in found) / max(1, sum(count for _, count in found))
+def _mean(header: str, write: Callable[[float], str], of: Callable[[Any], float]) -> Column:
+    """Returns a column in words: the mean over the seeds of a figure of all layers together."""
+    return Column("", header, text(write), lambda row: fmean(map(of, row.seeds)))
+
+
+def _of_layer(name: str) -> Column:
+    return Column(name, value=lambda row: getattr(row.layer, name))
+
+
+def _digits(value: float) -> str:
+    return number(float(f"{value:.3g}"))
+
+
+PERCENT = "{:.2f}".format
+COLUMNS = (
+    *(WHERE, Column("arm", "arm"), Column("seed")),
+    Column("round", "round", value=lambda row: row.layer.round),
+    Column(header="n", value=lambda row: len(row.seeds)),
+    _mean("pruned (%)", PERCENT, _share("pruned", "weights")),
+    *(
+        _mean(f"mean magnitude {stage}", _digits, _average(f"mean_magnitude_{p}", f"nonzero_{p}"))
+        for p, stage in MEASURED.items()
+    ),
+    _mean("sign changed in sparse (%)", PERCENT, _share("changed_sparse", "weights")),
+    _mean("in re-dense (%)", PERCENT, _share("changed_redense", "weights")),
+    _mean("returned (%)", PERCENT, _share("returned", "pruned")),
+    _mean("old sign (%)", PERCENT, _share("same_sign", "returned")),
+    _mean("median magnitude of the pruned", _digits, _average("median", "pruned")),
+    _mean("99 %", _digits, _average("q99", "pruned")),
+    _mean("relative to the kept", _digits, _average("relative", "pruned")),
+    *map(_of_layer, Layer._fields[1:-3]),
+)
 
 
 def _round(
     number: int, before: PhaseRecord, sparse: PhaseRecord, redense: PhaseRecord
 ) -> Iterator[Layer]:
-    ends = {"dense": before.stages[-1], "sparse": sparse.stages[-1], "redense": redense.stages[-1]}
+    ends = [phase.stages[-1]["layers"] for phase in (before, sparse, redense)]
     for name, back in redense.returned.items():
+        magnitudes, nonzero = zip(*(_magnitude(end[name]) for end in ends), strict=True)
         yield Layer(
-            round=number,
-            name=name,
-            weights=sparse.layers[name]["weights"],
-            pruned=back["pruned"],
-            magnitudes={when: _magnitude(end["layers"][name]) for when, end in ends.items()},
-            changed_sparse=sparse.sign_changes[name],
-            changed_redense=redense.sign_changes[name],
-            returned=back["nonzero"],
-            same_sign=back["same_sign"],
-            median=back["quantiles"].get("0.5", 0.0),
-            q99=back["quantiles"].get("0.99", 0.0),
-            relative=back["relative_magnitude"],
+            *(number, name, sparse.layers[name]["weights"], back["pruned"]),
+            *(sparse.sign_changes[name], redense.sign_changes[name]),
+            *(back["nonzero"], back["same_sign"]),
+            *(back["quantiles"].get("0.5", 0.0), back["quantiles"].get("0.99", 0.0)),
+            *(back["relative_magnitude"], *magnitudes, *nonzero),
         )
 
 
