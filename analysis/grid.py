@@ -89,10 +89,7 @@ def _escaped(text: str) -> str:
 
 def _latex(text: str) -> str:
     """Returns text with what LaTeX takes for commands written so that it prints them."""
-    special: dict[str, str | int | None] = {
-        **{c: f"\\{c}" for c in "&%$#_{}"},
-        **{c: f"{{{c}}}" for c in "[*"},
-    }
-    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: f"\\{c}" for c in "&%$#_{}"} | {c: f"{{{c}}}" for c in "[*"}
     text = re.sub(r"(?<![\w.-])-(?=\d)", "\N{MINUS SIGN}", text)  # the minus of a number
-    return re.sub("-(?=-)", "-{}", text.translate(str.maketrans(special)))  # or it is a dash
+    return re.sub("-(?=-)", "-{}", "".join(special.get(c, c) for c in text))  # or it is a dash

@@ -13,13 +13,13 @@ from analysis.words import listed
 from dsd.errors import UserError
 
 Value = TypeVar("Value", float, Decimal)
-ROWS = {  # arm -> row of a table; model_zoo has the arms in its columns
+ARMS = {  # row of a table -> arm; model_zoo has the arms in its columns
     "baseline": "baseline",
     "dsd": "dsd",
-    "finetune": "finetune_second_half",
+    "dense_2": "dsd",  # of two iterations
+    "finetune_second_half": "finetune",
     "llr": "llr",
 }
-LAST = "dense_2"  # dsd's row in the tables of two iterations
 TESTS = {"eval92": "wsj92", "eval93": "wsj93"}  # test set -> prefix of its columns
 QUOTED = "bleu4"  # of the four orders
 PLAN = ("sparsity_pct", "epochs", "lr")
@@ -111,44 +111,56 @@ class Paper:
             raise UserError(f"{self.folder / table}.csv: missing; name another table in the recipe")
         return self.tables[table]
 
-    def figures(
-        self,
-        table: str,
-        column: str | None,
-        metric: str | None = None,
-        split: str = "",
-        rows_of: Mapping[str, str] = ROWS,
-    ) -> tuple[str, dict[str, Figure]]:
-        """Returns the metric and {arm: figure} of one network, for the arms that the paper has.
+    def metrics(self, table: str, column: str | None, split: str = "") -> dict[str, str]:
+        """Returns {metric: column of the file} of one network, or of one of several test sets.
 
         `column` prefixes the columns of a table on several networks; in model_zoo it names the row.
-        `split` picks the columns of a table on several test sets. Without a metric BLEU-4 or the
-        table's first counts. Raises UserError that names the file.
         """
-        path, rows = self.folder / f"{table}.csv", self.rows(table)
-        header = [name for name in rows[0] if name not in NO_METRIC]
-        metric = metric or (QUOTED if QUOTED in header else None)
-        if "network" in rows[0]:
-            mine = [row for row in rows if row["network"] == column]
-            if not mine:
-                known = ", ".join(row["network"] for row in rows)
-                raise UserError(f"{path}: no network {column!r}; there are {known}")
-            metric = metric or header[0].removeprefix("baseline_")
-            cells = {arm: (mine[0], f"{arm}_{metric}") for arm in rows_of}
-        else:
-            name, metric = _column(path, header, column, metric, split)
-            by_row = {row["row"]: row for row in rows}
-            by_row |= {"dsd": by_row[LAST]} if LAST in by_row else {}
-            cells = {arm: (by_row[row], name) for arm, row in rows_of.items() if row in by_row}
-        return metric, {arm: _figure(*cell) for arm, cell in cells.items() if cell[1] in cell[0]}
+        own = column or TESTS.get(split)
+        prefix = f"{own}_" if own and table != ZOO else ""
+        return {
+            name.removeprefix(prefix).removeprefix("mean_").removeprefix("baseline_"): name
+            for name in self.rows(table)[0]
+            if name not in NO_METRIC and name.startswith(prefix)
+        }
+
+    def figures(
+        self, table: str, column: str | None, metric: str, split: str = ""
+    ) -> dict[str, Figure]:
+        """Returns {row: figure} of one network and metric; {arm: figure} of the model zoo.
+
+        Raises UserError that names the file.
+        """
+        path, rows = f"{self.folder / table}.csv", self.rows(table)
+        metrics = self.metrics(table, column, split)
+        if metric not in metrics:
+            whose = column or split or "the recipe"
+            raise UserError(f"{path}: no column holds {metric} of {whose}: {', '.join(rows[0])}")
+        if table != ZOO:
+            return {row["row"]: _figure(row, metrics[metric]) for row in rows}
+        named = {row["network"]: row for row in rows}
+        if column not in named:
+            raise UserError(f"{path}: no network {column!r}; there are {', '.join(named)}")
+        return {arm: _figure(named[column], f"{arm}_{metric}") for arm in ("baseline", "dsd")}
+
+    def of_arms(
+        self, table: str, column: str | None, metric: str | None, split: str = ""
+    ) -> tuple[str, dict[str, Figure]]:
+        """Returns the metric and {arm: figure}, for the arms that the paper has.
+
+        Without a metric it is BLEU-4 or the table's first. Raises UserError as `figures` does.
+        """
+        metrics = self.metrics(table, column, split)
+        metric = metric or (QUOTED if QUOTED in metrics else next(iter(metrics), "a metric"))
+        found = self.figures(table, column, metric, split)
+        if table == ZOO:
+            return metric, found
+        return metric, {arm: found[row] for row, arm in ARMS.items() if row in found}
 
     def test_sets(self, table: str) -> list[str]:
         """Returns the test sets that have columns of their own, [""] where there is one alone."""
         header = self.rows(table)[0]
-        own = [
-            split for split, test in TESTS.items() if any(h.startswith(f"{test}_") for h in header)
-        ]
-        return own or [""]
+        return [split for split, test in TESTS.items() if f"{test}_wer_pct" in header] or [""]
 
 
 def place(network: str) -> tuple[str, str | None]:
@@ -211,22 +223,6 @@ def _check_row(row: dict[str, str]) -> None:
         number = int if column in ("runs", "parameters") else float
         if cell == "" or (column not in WORDS and not isfinite(number(cell))):
             raise ValueError(f"the row {name!r} has {cell!r} in the column {column}")
-
-
-def _column(
-    path: Path, header: list[str], column: str | None, metric: str | None, split: str
-) -> tuple[str, str]:
-    """Returns the name of a metric's column, and the metric."""
-    own = column or TESTS.get(split)
-    for name in header:
-        for prefix in [f"{own}_"] if own else ["", "mean_"]:
-            found = name.removeprefix(prefix)
-            if name.startswith(prefix) and metric in (None, found):
-                return name, found.removeprefix("mean_")
-    raise UserError(
-        f"{path}: no column holds {metric or 'a metric'} of {column or 'the recipe'}; "
-        f"the columns are {', '.join(header)}"
-    )
 
 
 def _figure(row: Mapping[str, str], name: str) -> Figure:

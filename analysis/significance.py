@@ -14,8 +14,8 @@ from analysis.words import capital, interval, signed_mean, split_name
 SHOWN = {"better": "better", "worse": "worse", "none": "no difference shown"}
 INTERVALS = (
     "Gain: positive is better, paired over the seeds; in brackets its 95 % interval by Student's "
-    "t. A difference is shown where it excludes 0. It spans the training's randomness, not the choice "
-    "of test examples; the number of comparisons is not corrected for. One seed gives no verdict."
+    "t. A difference is shown where it excludes 0. It spans the training's randomness, not the "
+    "choice of test examples; the number of comparisons is not corrected for."
 )
 
 

@@ -29,7 +29,7 @@ def table(results: Results) -> Table:
             splits = group.splits if group else paper.test_sets(recipe.table)
             wanted = group.first.metric if group else None
             for split in splits:
-                metric, published = paper.figures(recipe.table, recipe.column, wanted, split)
+                metric, published = paper.of_arms(recipe.table, recipe.column, wanted, split)
                 several = f", {split_name(split)}" if len(splits) > 1 else ""
                 title = f"{recipe.title}{several}"
                 rows += _arms(Row(group, split, metric, title=title, recipe=name), published)
@@ -43,7 +43,7 @@ def zoo(results: Results) -> Table:
         network = printed_row["network"]
         for group in at(results.beside, *place(network)):
             for metric in ("top1_error_pct", "top5_error_pct"):
-                published = results.paper.figures(ZOO, network, metric)[1]
+                published = results.paper.figures(ZOO, network, metric)
                 recipe = group.first.recipe if group else None
                 row = Row(group, "test", metric, title=network, recipe=recipe)
                 rows += _arms(row, published)

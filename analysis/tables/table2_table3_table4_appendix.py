@@ -66,11 +66,8 @@ def tables(results: Results, one: Printed) -> list[Table]:
 
 def _table(results: Results, one: Printed, group: Group | None) -> Table:
     plans = {row["row"]: row for row in results.paper.rows(one.file)}
-    known = {row: row for row in (*PATHS, *GAINS)}
-    published = {
-        metric: results.paper.figures(one.file, one.column, metric, rows_of=known)[1]
-        for metric in one.metrics
-    }
+    figures = results.paper.figures
+    published = {metric: figures(one.file, one.column, metric) for metric in one.metrics}
     rows = [
         Row(group, SPLIT, metric, path=PATHS.get(row, ""), row=row, published=published[metric])
         for row in (*_steps(plans), *GAINS)

@@ -30,8 +30,7 @@ def tables(results: Results) -> list[Table]:
 
 
 def _tables(results: Results, group: Group) -> list[Table]:
-    rows_of = {row: row for row in ("baseline", "sparse", "dsd")}
-    published = {m: results.paper.figures(TABLE, None, m, rows_of=rows_of)[1] for m in BLEU}
+    published = {m: results.paper.figures(TABLE, None, m) for m in BLEU}
     figures = [(split, metric) for split in group.splits for metric in (*BLEU, *OTHERS)]
     rows = [
         Row(group, split, metric, arm, path, row, published.get(metric, {}))
