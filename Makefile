@@ -58,10 +58,10 @@ $(RUNS): setup
 tables: setup  ## results/ as tables, the paper's figures beside ours
 	$(BIN)/dsd tables
 
-figures: setup  ## results/ as pictures: learning curves, equal budgets, histograms, sweeps
+figures: setup  ## results/ as pictures: curves, equal budgets, histograms, sweeps; SVG: ARGS=--svg
 	$(BIN)/dsd figures $(ARGS)
 
-histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished run; LAYER=...
+histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished phase; LAYER=...
 	$(BIN)/dsd histograms $(RUN) $(if $(LAYER),--layer $(LAYER)) $(ARGS)
 
 curves: setup  ## learning curves: RUN="records of one recipe and seed"

@@ -53,6 +53,7 @@ ARMS = {
     )
 }
 CONTROLS = ("baseline", "finetune")  # those that the paper's tables are compared with
+USUAL = ("baseline", "dsd", "finetune", "llr", "random")  # have a place in tables, run or not
 _SPARE = (("#999933", "*"), ("#332288", "h"), ("#44AA99", "p"), ("#661100", "d"))
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from dsd.errors import UserError
-from dsd.suite.folder import the_suite
+from dsd.suite.folder import Suite, the_suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,30 +40,38 @@ def tables(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail when a written table is stale.")
     ] = False,
+    latex: Annotated[
+        Path | None,
+        typer.Option(help="Write the tables as LaTeX into this folder, and nothing else."),
+    ] = None,
 ) -> None:
     """Prints the tables of all runs and writes results/tables/, docs/recipes.md and README's table.
 
     Runs under the paper's conditions stand beside its figures; all others have tables of their own.
 
-    Example: `dsd tables --scale mini`
+    Examples: `dsd tables --scale mini`, `dsd tables --latex paper/tables`
     """
-    from analysis.tables.files import check as check_files
-    from analysis.tables.files import show, write
+    from analysis import results
+    from analysis.cache import kept
+    from analysis.tables import files
 
     suite = the_suite()
-    given = records or scale
-    if check and given:
-        raise UserError("--check looks at what was written; leave out --records and --scale")
-    if check:
-        check_files(suite)
-        return
-    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
-    if records and not records.is_dir():
-        raise UserError(f"--records {records}: no such folder")
-    show(suite, records or folder, scale, Console(highlight=False))
-    if not given:
-        for path in write(suite):
-            print(f"wrote {path.relative_to(suite.root)}")
+    if check and (records or scale or latex):
+        raise UserError("--check looks at what was written; leave out the other options")
+    folder = _records(suite, records, scale)
+    with kept(suite.root):
+        found = results.read(suite, folder, scale)
+        pages = files.pages(found)
+        if latex:
+            _report(files.write_latex(pages, latex))
+            return
+        if not check:
+            files.show(pages, Console(highlight=False), papers=scale in (None, "full"))
+        if check:
+            files.check(suite, files.files(found, pages))
+        elif not records and not scale:
+            for path in files.write(files.files(found, pages)):
+                print(f"wrote {path.relative_to(suite.root)}")
 
 
 def figures(
@@ -91,8 +99,7 @@ def figures(
 
 def histograms(
     run: Annotated[
-        Path,
-        typer.Argument(help="A record of an arm that was pruned, or its last phase's folder."),
+        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
     ],
     layer: Annotated[
         str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
@@ -226,10 +233,14 @@ def report(
     from analysis.report.write import write
 
     suite = the_suite()
-    if records and not records.is_dir():
-        raise UserError(f"--records {records}: no such folder")
-    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
-    _report([write(suite, records or folder, scale, out)])
+    _report([write(suite, _records(suite, records, scale), scale, out)])
+
+
+def _records(suite: Suite, given: Path | None, scale: str | None) -> Path:
+    """Returns the folder of records that options name, or the suite's own."""
+    if given and not given.is_dir():
+        raise UserError(f"--records {given}: no such folder")
+    return given or suite.root / ("runs/records" if scale == "mini" else "results/runs")
 
 
 def _record(run: Path) -> Path:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analysis.metrics import metric
 from analysis.records import Run, read_all
 from dsd.runs.record import PhaseRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     *("recipe", "scale", "overrides", "seed", "arm"),  # the run
@@ -17,7 +18,7 @@ COLUMNS = (
 )
 
 
-def load(folder: str | Path) -> pd.DataFrame:
+def load(folder: str | Path) -> "pd.DataFrame":
     """Returns the figures of all records in a folder, a row each; the columns are COLUMNS.
 
     Of every phase of every arm: the test sets' metrics, and those of the training and held-out
@@ -29,30 +30,32 @@ def load(folder: str | Path) -> pd.DataFrame:
     return frame(read_all(Path(folder)))
 
 
-def load_epochs(folder: str | Path) -> pd.DataFrame:
+def load_epochs(folder: str | Path) -> "pd.DataFrame":
     """Returns every epoch's training and held-out figures; the columns are COLUMNS and `epoch`.
 
     `epoch` counts from the beginning of the phase. Raises UserError as `load` does.
     """
-    rows = (
+    figures = (
         (*start, *figure, row["epoch"])
         for run in read_all(Path(folder))
         for start, phase in _phases(run)
         for row in phase.log
-        for figure in _figures(run, {kind: row.get(kind, {}) for kind in ("train", "heldout")})
+        for figure in _figures({kind: row.get(kind, {}) for kind in ("train", "heldout")})
     )
-    return pd.DataFrame(rows, columns=[*COLUMNS, "epoch"])
+    return _framed(figures, *COLUMNS, "epoch")
 
 
-def frame(runs: Iterable[Run]) -> pd.DataFrame:
+def frame(runs: Iterable[Run]) -> "pd.DataFrame":
     """Returns the figures of records that were read."""
-    rows = (
-        (*start, *figure)
-        for run in runs
-        for start, phase in _phases(run)
-        for figure in _figures(run, {**carried_over(phase), **phase.test})
-    )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return _framed(rows(runs), *COLUMNS)
+
+
+def rows(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
+    """Yields the rows of the same table."""
+    for run in runs:
+        for start, phase in _phases(run):
+            for figure in _figures({**carried_over(phase), **phase.test}):
+                yield (*start, *figure)
 
 
 def carried_over(phase: PhaseRecord) -> dict[str, dict[str, float]]:
@@ -71,9 +74,13 @@ def _phases(run: Run) -> Iterator[tuple[tuple[Any, ...], PhaseRecord]]:
         yield (record.recipe, record.scale, overrides, record.seed, record.arm, path), phase
 
 
-def _figures(
-    run: Run, splits: dict[str, dict[str, float]]
-) -> Iterator[tuple[str, str, float, str]]:
+def _framed(rows: Iterable[tuple[Any, ...]], *columns: str) -> "pd.DataFrame":
+    import pandas as pd  # it takes a second, and not every command needs it
+
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def _figures(splits: dict[str, dict[str, float]]) -> Iterator[tuple[str, str, float, str]]:
     for split, figures in splits.items():
         for name, value in figures.items():
             yield split, name, value, metric(name).unit

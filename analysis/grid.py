@@ -5,38 +5,12 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-
-MINUS = "\N{MINUS SIGN}"
-LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        **{character: f"{{{character}}}" for character in "[*"},  # each has a meaning after \\
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "†": r"$\dagger$",
-        "±": r"$\pm$",
-        "\N{MULTIPLICATION SIGN}": r"$\times$",
-        MINUS: "$-$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "→": r"$\rightarrow$",
-        "\n": " ",
-    }
-)
-# Scales a table down to the line where it is wider, never up.
-FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-_NUMBER = re.compile(r"[+-]?\d|-$|not run$|$")
 
 
 @dataclass(frozen=True)
@@ -58,26 +32,22 @@ class Grid:
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
-        """Returns the table as a float of its own, ending with a newline.
+        """Returns the table as a float of its own, scaled down to the line where it is wider.
 
-        It needs the packages booktabs and graphicx. Letters beyond ASCII are left to LaTeX's utf8.
+        It needs the packages booktabs and graphicx, and an engine that reads Unicode.
         """
-        header = map(_stacked, self.header, self._alignment())
-        rows = (map(_latex, row) for row in self.rows)
-        top, *body = (" & ".join(row) + r" \\" for row in (header, *rows))
-        notes = [f"{_latex(note)}\\par" for note in self.notes]
-        lines = [
-            r"\begin{table}[htbp]",
-            r"\centering",
-            rf"\caption{{{_latex(self.title)}}}",
-            FIT,
-            rf"\begin{{tabular}}{{{self._alignment()}}}",
-            *(r"\toprule", top, r"\midrule", *body, r"\bottomrule"),
-            r"\end{tabular}}",
-            *([r"\par\smallskip\raggedright\footnotesize", *notes] if notes else []),
-            r"\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
+        import pandas as pd  # it takes a second
+
+        styler = pd.DataFrame(self.rows, columns=list(self.header)).style.hide(axis="index")
+        styler = styler.format(_latex).format_index(_latex, axis="columns")
+        notes = "".join(f"{_latex(note)}\\par\n" for note in self.notes)
+        return (
+            "\\begin{table}[htbp]\n\\centering\n"
+            f"\\caption{{{_latex(self.title)}}}\n"
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
+            f"{styler.to_latex(hrules=True).rstrip()}}}\n"
+            f"\\par\\smallskip\\raggedright\\footnotesize\n{notes}\\end{{table}}\n"
+        )
 
     def show(self, console: Console) -> None:
         """Prints the table and its notes; in running text where the console is too narrow."""
@@ -94,12 +64,6 @@ class Grid:
         for note in self.notes:
             console.print(Text(f"  {note}"), style="dim")
         console.print()
-
-    def _alignment(self) -> str:
-        """Returns a letter a column: l for the first and for words, r for numbers."""
-        columns = [*zip(*self.rows, strict=True)] or [()] * len(self.header)
-        numbers = [all(map(_NUMBER.match, column)) for column in columns[1:]]
-        return "l" + "".join("r" if all_numbers else "l" for all_numbers in numbers)
 
     def _least_width(self) -> int:
         """Returns the characters a line needs when cells break between words only."""
@@ -123,13 +87,9 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;").replace("\n", " ")
 
 
-def _stacked(name: str, side: str) -> str:
-    """Returns a column's name on several short lines, or the table would be as wide as they are."""
-    lines = wrap(name, 14, break_long_words=False, break_on_hyphens=False)
-    stack = r"\\".join(map(_latex, lines))
-    return rf"\shortstack[{side}]{{{stack}}}" if len(lines) > 1 else stack
-
-
 def _latex(text: str) -> str:
-    text = re.sub(r"(?<![\w.-])-(?=\d)", MINUS, text)  # the minus of a number
-    return re.sub("-(?=-)", "-{}", text.translate(LATEX))  # or two hyphens would be a dash
+    """Returns text with what LaTeX takes for commands written so that it prints them."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: f"\\{c}" for c in "&%$#_{}"} | {c: f"{{{c}}}" for c in "[*"}
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "\N{MINUS SIGN}", text)  # the minus of a number
+    return re.sub("-(?=-)", "-{}", "".join(special.get(c, c) for c in text))  # or it is a dash

@@ -1,17 +1,16 @@
 """Runs that may share a mean: one recipe under the same conditions, all its arms and seeds."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 from pydantic import ValidationError
 
 from analysis.arms import ordered
-from analysis.frame import frame
+from analysis.frame import frame, rows
 from analysis.metrics import metric as metric_of
 from analysis.records import Run, conditions, once, settings
 from analysis.statistics import Spread, spread
@@ -20,6 +19,9 @@ from dsd.runs.record import Record, read
 from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Settings that a mean may span; what stays includes the fingerprint of the data.
 RECIPES_OWN = ("optimizer", "clip_value", "clip_norm", "exclude", "momentum", "carry_over")
@@ -72,7 +74,7 @@ class Group:
         return by_arm
 
     @cached_property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """Returns the figures as a tidy table, see analysis/frame.py."""
         return frame(self.runs)
 
@@ -83,36 +85,47 @@ class Group:
 
         By default of the recipe's metric; at the end of the arm, or of a phase on its path.
         """
-        path = path or self._ends.get(arm, "")
+        path = path or self.end(arm)
         return self._figures.get((arm, path, split, metric or self.first.metric), {})
+
+    def mean(
+        self, arm: str, split: str, metric: str | None = None, path: str | None = None
+    ) -> Spread | None:
+        """Returns the mean of these values, None where there is none."""
+        found = self.values(arm, split, metric, path)
+        return spread([*found.values()]) if found else None
+
+    def reached(self, path: str, split: str, metric: str | None = None) -> dict[int, float]:
+        """Returns {seed: figure} at the end of a path of phases, whichever arms take it."""
+        found = [self.values(arm, split, metric, path) for arm in self.arms]
+        return dict(sorted(item for values in found for item in values.items()))
+
+    def end(self, arm: str) -> str:
+        """Returns the whole path of an arm's phases, "" where it was not run."""
+        return next((run.address for run in self.arms.get(arm, {}).values()), "")
+
+    def lower_is_better(self, metric: str) -> bool:
+        """Tells whether less of a metric is better; of an unknown one the record tells."""
+        return metric_of(metric, self.first.lower_is_better).lower_is_better
 
     def gain(self, arm: str, over: str, split: str, metric: str | None = None) -> Gain | None:
         """Returns the gain of one arm over another, None where they share no seed."""
-        ours, theirs = self.values(arm, split, metric), self.values(over, split, metric)
-        seeds = sorted(ours.keys() & theirs.keys())
-        if arm == over or not seeds:
-            return None
         metric = metric or self.first.metric
-        lower = metric_of(metric, self.first.lower_is_better).lower_is_better
-        sign = 1 if lower else -1
-        differences = tuple(sign * (theirs[seed] - ours[seed]) for seed in seeds)
-        reference = spread([theirs[seed] for seed in seeds]).mean
-        relative = 100 * spread(differences).mean / reference if reference else 0.0
-        return Gain(differences, relative)
+        ours, theirs = self.values(arm, split, metric), self.values(over, split, metric)
+        differences = paired(ours, theirs)
+        if arm == over or not differences:
+            return None
+        sign = -1 if self.lower_is_better(metric) else 1
+        gains = tuple(sign * difference for difference in differences)
+        reference = spread([theirs[seed] for seed in theirs if seed in ours]).mean
+        return Gain(gains, 100 * spread(gains).mean / reference if reference else 0.0)
 
     @cached_property
     def _figures(self) -> dict[tuple[str, str, str, str], dict[int, float]]:
         found: dict[tuple[str, str, str, str], dict[int, float]] = {}
-        columns = (self.frame[name] for name in ("arm", "path", "split", "metric"))
-        for key, seed, value in zip(
-            zip(*columns, strict=True), self.frame["seed"], self.frame["value"], strict=True
-        ):
-            found.setdefault(key, {})[seed] = value
-        return found
-
-    @cached_property
-    def _ends(self) -> dict[str, str]:
-        return {arm: next(iter(seeds.values())).address for arm, seeds in self.arms.items()}
+        for _, _, _, seed, arm, path, split, metric, value, _ in rows(self.runs):
+            found.setdefault((arm, path, split, metric), {})[seed] = value
+        return {key: dict(sorted(values.items())) for key, values in found.items()}
 
     def reasons_apart(self, suite: Suite) -> list[str]:
         """Returns why these figures may not stand beside the paper's; none: they may."""
@@ -125,9 +138,23 @@ class Group:
         if (precision := settings(record).precision) != "fp32":
             reasons.append(f"{precision} where the recipe's default is fp32")
         reasons += once(note for run in self.runs for note in run.corpus_notes)
-        for seeds in self.arms.values():  # an arm's runs share their settings
-            reasons.append(_drift(next(iter(seeds.values())).record, suite))
-        return once(reason for reason in reasons if reason)
+        return once([*reasons, *self._drift(suite)])
+
+    def _drift(self, suite: Suite) -> list[str]:
+        """Returns in what the recipe has changed since the runs, an arm each."""
+        record = self.first
+        try:
+            recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
+            firsts = [next(iter(runs.values())).record for runs in self.arms.values()]
+            changed = [_changed(settings(first), recipe, first.arm) for first in firsts]
+        except (UserError, ValidationError, KeyError):
+            return ["the recipe, as it is today, cannot make this run"]
+        return [f"the recipe's {', '.join(keys)} changed since the run" for keys in changed if keys]
+
+
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[float, ...]:
+    """Returns ours less theirs, {seed: figure} each, of the seeds that both have."""
+    return tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
 
 
 def groups(runs: Iterable[Run]) -> list[Group]:
@@ -193,16 +220,6 @@ def _check_schedules(group: Group) -> None:
                     f"{run.path}: the schedule of {what} differs from the one in {path.name}; "
                     "run the older of the two again, or move it away"
                 )
-
-
-def _drift(record: Record, suite: Suite) -> str:
-    """Returns in what the recipe has changed since the run, "" for nothing."""
-    try:
-        recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
-        changed = _changed(settings(record), recipe, record.arm)
-    except (UserError, ValidationError, KeyError):
-        return "the recipe, as it is today, cannot make this run"
-    return f"the recipe's {', '.join(changed)} changed since the run" if changed else ""
 
 
 def _changed(settings: Settings, recipe: Recipe, arm: str) -> list[str]:

@@ -49,7 +49,7 @@ def _ngrams(n: int) -> Counts:
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("loss", "loss", "nats"),
+        Metric("loss", "loss", "nats", decimals=3),
         Metric("perplexity", "perplexity"),
         Metric("error_pct", "error", "%"),
         Metric("top1_error_pct", "top-1 error", "%", needs=("prediction", "label"), counts=_wrong),

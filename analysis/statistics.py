@@ -1,6 +1,7 @@
 """Statistics of numbers over seeds and over test examples. They take arrays, anybody's.
 
-power.py tells how large an effect a comparison can show.
+scipy is imported where it computes: it takes a second, and kept results need none of it. power.py
+tells how large an effect a comparison can show.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+
+from analysis.cache import remembered
 
 DRAWS = 10_000
 CELLS = 2_000_000  # draws times examples at once
@@ -41,6 +43,7 @@ def varies(values: Values) -> bool:
     return sd is not None and sd > SAME
 
 
+@remembered
 def t_interval(values: Values) -> Interval | None:
     """Returns the mean's 95 % confidence interval by Student's t.
 
@@ -50,10 +53,13 @@ def t_interval(values: Values) -> Interval | None:
     found = spread(values)
     if found.sd is None or not varies(values):
         return None
+    from scipy import stats
+
     low, high = stats.t.interval(0.95, found.n - 1, found.mean, found.sd / sqrt(found.n))
     return float(low), float(high)
 
 
+@remembered
 def bootstrap_interval(values: Values) -> Interval | None:
     """Returns the mean's 95 % percentile bootstrap interval, None as above.
 
@@ -61,17 +67,25 @@ def bootstrap_interval(values: Values) -> Interval | None:
     """
     if not varies(values):
         return None
+    from scipy import stats
+
     found = stats.bootstrap(
         (values,), np.mean, n_resamples=DRAWS, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval
     return float(found.low), float(found.high)
 
 
+@remembered
 def paired_p(differences: Values) -> float | None:
     """Returns the p of Student's two-sided paired t-test, None without spread."""
-    return float(stats.ttest_1samp(differences, 0).pvalue) if varies(differences) else None
+    if not varies(differences):
+        return None
+    from scipy import stats
+
+    return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
+@remembered
 def unpaired_p(ours: Values, theirs: Values, *, equal_var: bool) -> float | None:
     """Returns the p of Student's two-sided t-test, or of Welch's, of two independent samples.
 
@@ -80,6 +94,8 @@ def unpaired_p(ours: Values, theirs: Values, *, equal_var: bool) -> float | None
     both = spread(ours), spread(theirs)
     if min(found.n for found in both) < 2 or not (varies(ours) or varies(theirs)):
         return None
+    from scipy import stats
+
     return float(stats.ttest_ind_from_stats(*both[0], *both[1], equal_var=equal_var).pvalue)
 
 

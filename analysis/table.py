@@ -1,25 +1,20 @@
 """A table is a list of columns over rows; each column is written once, for words and for CSV."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from analysis.grid import Grid
-from analysis.words import interval, mean_sd, p_value, plus_minus, signed
-
-Row = TypeVar("Row")
-NOTHING = "-"  # in words
+from analysis.metrics import metric
+from analysis.words import NOTHING, interval, mean_sd, p_value, plus_minus, signed, signed_mean
 
 
 class Kind(NamedTuple):
     """How the values of a column are written; None is a value of every kind."""
 
-    text: Callable[[Any], str]
-    cells: Callable[[str, Any], dict[str, object]]  # (name, value) -> columns of the CSV
-
-
-def _one(name: str, value: object) -> dict[str, object]:
-    return {name: value}
+    text: Callable[[Any, int], str]  # (value, decimals of the row's metric)
+    cells: Callable[[str, Any], dict[str, object]] = lambda name, value: {name: value}
 
 
 def _spread(name: str, value: Any) -> dict[str, object]:
@@ -28,7 +23,8 @@ def _spread(name: str, value: Any) -> dict[str, object]:
 
 
 def _gain(name: str, value: Any) -> dict[str, object]:
-    return _spread(name, value and value.difference) | {f"{name}_pct": value and value.relative_pct}
+    pct = {f"{name}_pct": value and value.relative_pct}
+    return _spread(name, value and value.difference) | pct
 
 
 def _ends(name: str, value: Any) -> dict[str, object]:
@@ -36,79 +32,87 @@ def _ends(name: str, value: Any) -> dict[str, object]:
     return {f"{name}_low": low, f"{name}_high": high}
 
 
-def number(form: str) -> Kind:
-    """Returns the kind of numbers that a format like "{:.2f}" writes."""
-    return Kind(lambda value: NOTHING if value is None else form.format(value), _one)
+def text(write: Callable[[Any], str] = str) -> Kind:
+    """Returns the kind of values that a function writes, "-" where there is none."""
+    return Kind(lambda value, _: NOTHING if value in (None, "") else write(value))
 
 
-TEXT = Kind(lambda value: NOTHING if value in (None, "") else str(value), _one)
+TEXT = text()
 SPREAD = Kind(mean_sd, _spread)  # 8.12 ± 0.05 (n 3)
-PLUS_MINUS = Kind(lambda value: plus_minus(value) if value else NOTHING, _spread)
+MEAN = Kind(lambda value, n: plus_minus(value, n) if value else NOTHING, _spread)  # 8.12 ± 0.05
+SIGNED = Kind(signed_mean, _spread)  # +0.37 ± 0.05
 GAIN = Kind(signed, _gain)  # +0.37 ± 0.05 (+4.5 %, n 3)
 INTERVAL = Kind(interval, _ends)
-P_VALUE = Kind(p_value, _one)
+P_VALUE = text(p_value)
 
 
 @dataclass(frozen=True)
-class Column(Generic[Row]):
+class Column:
     """One column; it is left out of the CSV without a name, of words without a header.
 
-    A header with {} stands for several columns, see Table.across.
+    A header with {} stands for several columns, see Table.across. By default the values are the
+    rows' attribute of the column's name.
     """
 
-    name: str
-    header: str
-    value: Callable[[Row], Any]
+    name: str = ""
+    header: str | None = None
     kind: Kind = TEXT
+    value: Callable[[Any], Any] | None = None
+
+    def of(self, row: Any) -> Any:
+        """Returns the column's value in a row."""
+        return self.value(row) if self.value else attrgetter(self.name)(row)
 
 
 @dataclass(frozen=True)
-class Table(Generic[Row]):
-    """Rows under columns, a title, and what must be said beneath."""
+class Table:
+    """Rows under columns, a title, and what must be said beneath.
+
+    In words, rows that are alike in `line` share a line, and columns whose header has {} are there
+    once for each `across`; some rows are in words or in the CSV alone.
+    """
 
     title: str
-    columns: Sequence[Column[Row]]
-    rows: Sequence[Row]
-    notes: tuple[str, ...] = ()
-    line: Callable[[Row], Hashable] = id  # in words, rows that are alike in this share a line
-    across: Callable[[Row], str] | None = None  # what sets these apart, for the {} of headers
+    columns: Sequence[Column]
+    rows: Sequence[Any]
+    notes: Sequence[str] = ()
+    line: Callable[[Any], Hashable] = id
+    across: Callable[[Any], str] = lambda row: ""
+    in_words: Callable[[Any], bool] = lambda row: True
+    in_csv: Callable[[Any], bool] = lambda row: True
 
     def grid(self) -> Grid:
         """Returns the table in words; what a line has no row for is "-"."""
-        keys = list(dict.fromkeys(map(self.across, self.rows))) if self.across else []
-        shown: list[tuple[Column[Row], str | None]] = []
-        for column in self.columns:
-            if column.header and "{}" in column.header:
-                shown += [(column, key) for key in keys]
-            elif column.header or column is self.columns[0]:
-                shown.append((column, None))
-        lines: dict[Hashable, list[Row]] = {}
-        for row in self.rows:
-            lines.setdefault(self.line(row), []).append(row)
-        cells = [
-            tuple(self._cell(column, key, rows) for column, key in shown) for rows in lines.values()
+        lines: dict[Hashable, dict[str | None, Any]] = {}
+        for row in filter(self.in_words, self.rows):
+            cells = lines.setdefault(self.line(row), {None: row})  # None: any row of the line
+            cells.setdefault(self.across(row), row)
+        keys = list(dict.fromkeys(key for cells in lines.values() for key in list(cells)[1:]))
+        shown = [
+            (column, key)
+            for column in self.columns
+            if column.header is not None
+            for key in (keys if "{}" in column.header else [None])
         ]
-        header = tuple(column.header.format(key) for column, key in shown)
-        return Grid(self.title, header, cells, self.notes)
+        header = tuple(str(column.header).format(key) for column, key in shown)
+        rows = [
+            tuple(_cell(column, cells.get(key)) for column, key in shown)
+            for cells in lines.values()
+        ]
+        return Grid(self.title, header, rows, tuple(self.notes))
 
     def csv_rows(self) -> list[dict[str, object]]:
         """Returns a dict a row, of the CSV's columns; numbers are not rounded."""
-        return [
-            {
-                key: cell
-                for column in self.columns
-                if column.name
-                for key, cell in column.kind.cells(column.name, column.value(row)).items()
-            }
-            for row in self.rows
-        ]
+        columns = [column for column in self.columns if column.name]
+        found: list[dict[str, object]] = []
+        for row in filter(self.in_csv, self.rows):
+            found.append({})
+            for column in columns:
+                found[-1] |= column.kind.cells(column.name, column.of(row))
+        return found
 
-    def only(self, keep: Callable[[Row], bool], **changes: Any) -> "Table[Row]":
-        """Returns the table of some of the rows, for instance with a title of its own."""
-        return replace(self, rows=[row for row in self.rows if keep(row)], **changes)
 
-    def _cell(self, column: Column[Row], key: str | None, rows: Sequence[Row]) -> str:
-        for row in rows:
-            if key is None or (self.across and self.across(row) == key):
-                return column.kind.text(column.value(row))
+def _cell(column: Column, row: Any) -> str:
+    if row is None:
         return NOTHING
+    return column.kind.text(column.of(row), metric(getattr(row, "metric", "")).decimals)

@@ -16,8 +16,8 @@ def grid(groups: Sequence[Group]) -> Grid:
     return Table("How each number was made", COLUMNS, rows).grid()
 
 
-def _made(name: str) -> Column[Run]:
-    return Column(name, name, lambda run: run.record.made.get(name) or UNKNOWN)
+def _made(name: str) -> Column:
+    return Column(name, name, value=lambda run: run.record.made.get(name) or UNKNOWN)
 
 
 def _versions(run: Run) -> str:
@@ -31,13 +31,11 @@ def _minutes(run: Run) -> str:
 
 
 COLUMNS = (
-    Column[Run]("arm", "run", lambda run: run.record.arm),
-    Column[Run]("seed", "seed", lambda run: run.record.seed),
-    _made("command"),
-    Column[Run]("revision", "revision", lambda run: run.record.made.get("revision", UNKNOWN)[:10]),
+    *(Column("record.arm", "run"), Column("record.seed", "seed"), _made("command")),
+    Column("", "revision", value=lambda run: run.record.made.get("revision", UNKNOWN)[:10]),
     *map(_made, ("device", "precision")),
-    Column[Run]("versions", "versions", _versions),
+    Column("", "versions", value=_versions),
     _made("date"),
-    Column[Run]("minutes", "trained (minutes)", _minutes),
-    Column[Run]("record", "record", lambda run: run.path.name),
+    Column("", "trained (minutes)", value=_minutes),
+    Column("path.name", "record"),
 )

@@ -15,12 +15,12 @@ from markupsafe import Markup
 from analysis.arms import ARMS
 from analysis.figures import forest, sparsity
 from analysis.figures.gallery import Gallery
-from analysis.groups import Group, groups
+from analysis.groups import Group
 from analysis.records import Run
 from analysis.report.inline import svg
 from analysis.report.sections import READING, Picture, Section, anchor, papers, section, short
+from analysis.results import Results
 from analysis.significance import Comparison
-from dsd.suite.folder import Suite
 
 HERE = Path(__file__).parent
 TITLE = "Dense-Sparse-Dense training, reproduced"
@@ -46,12 +46,10 @@ GAINS = (
 FOOTER = "Made by `dsd report` from the run records; the same records give the same page."
 
 
-def build(suite: Suite, runs: Sequence[Run], galleries: Sequence[tuple[Run, Gallery]] = ()) -> str:
-    """Returns the page of these runs; `galleries`: captions, each with one of their runs."""
-    found = groups(runs)
-    beside = [group for group in found if not group.reasons_apart(suite)]
-    shown = list(sparsity.with_sweeps(found))
-    sections = [section(suite, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
+def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> str:
+    """Returns the page of these results; `galleries`: captions, each with one of their runs."""
+    shown = list(sparsity.with_sweeps(results.groups))
+    sections = [section(results, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
     comparisons = [one for section in sections for one in section.comparisons]
     for run, gallery in galleries:
         _add(sections, run, gallery)
@@ -62,9 +60,9 @@ def build(suite: Suite, runs: Sequence[Run], galleries: Sequence[tuple[Run, Gall
         title=TITLE,
         intro=INTRO,
         against=tuple(AGAINST),
-        summary=[*summary(comparisons), *([] if beside else [NONE_BESIDE])],
+        summary=[*summary(comparisons), *([] if results.beside else [NONE_BESIDE])],
         forest=_forest([group for group, _ in shown]),
-        paper=papers(suite, beside),
+        paper=papers(results),
         sections=sections,
         legend=READING,
         footer=FOOTER,

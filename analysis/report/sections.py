@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 from analysis import significance
@@ -15,19 +16,21 @@ from analysis.report import made
 from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
+from analysis.results import Results
 from analysis.tables import (
-    conditions,
-    paper_table,
-    significance_table,
-    speech_tables,
+    notes,
+    other_conditions,
+    paper_versus_ours,
+    phases,
     table5,
-    weights_table,
+    table7_table9,
+    weights,
 )
+from analysis.tables import significance as tests
 from analysis.tables.files import LEGEND
 from analysis.words import metric_name, split_name
-from dsd.suite.folder import Suite
 
-READING = (*LEGEND, *significance_table.NOTES, *weights_table.NOTES)
+READING = (*LEGEND, *tests.NOTES, *weights.NOTES)
 
 
 class Picture(NamedTuple):
@@ -67,33 +70,32 @@ class Section:
         ]
 
 
-def section(suite: Suite, group: Group, sweep: Sequence[Group], prefix: str = "s") -> Section:
+def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str) -> Section:
     """Returns a group's section; `sweep`: the same recipe and scale at other sparsities.
 
     `prefix`: sets the ids in its pictures apart from those of other sections.
     """
-    why, run = group.reasons_apart(suite), group.runs[0]
-    dsd = group.arms.get("dsd")
+    run, dsd = group.runs[0], group.arms.get("dsd")
     told, transcripts = _transcripts(group)
     return Section(
         anchor(run),
-        conditions.title(group),
+        notes.title(group),
         short(run),
-        why,
+        results.why(group),
         significance.comparisons(group),
-        _tables(group, why),
+        _tables(results, group),
         _pictures(group, sweep, prefix),
         histograms(dsd[min(dsd)]) if dsd else None,
         told,
         transcripts,
-        more=_more(suite, group, sweep),
+        more=_more(results, group, sweep),
         made=made.grid([group, *sweep]),
     )
 
 
-def papers(suite: Suite, found: Sequence[Group]) -> Grid:
+def papers(results: Results) -> Grid:
     """Returns the paper's figures beside those of the groups that were run as the paper's were."""
-    return paper_table.grid("Under the paper's conditions", paper_table.lines(suite, found))
+    return replace(paper_versus_ours.table(results), title="Under the paper's conditions").grid()
 
 
 def anchor(run: Run) -> str:
@@ -108,20 +110,19 @@ def short(run: Run) -> str:
     return ", ".join([record.title + scale, *record.overrides])
 
 
-def _tables(group: Group, why: list[str]) -> list[Grid]:
+def _tables(results: Results, group: Group) -> list[Grid]:
     """Returns what is shown at once; the notes are the same beneath both."""
-    return [conditions.arms_grid(group, why), replace(conditions.phases_grid(group), notes=())]
+    last, all_phases = other_conditions.table(results, group), phases.table(group)
+    return [last.grid(), replace(all_phases, notes=()).grid()]
 
 
-def _more(suite: Suite, group: Group, sweep: Sequence[Group]) -> list[Grid]:
+def _more(results: Results, group: Group, sweep: Sequence[Group]) -> list[Grid]:
     """Returns what a click shows: tests, what only captions or only speech has, weights, sweeps."""
-    grids = significance_table.grids([group])
-    if table5.captioning([group]):
-        grids += table5.grids(suite, group)
-    elif any(speech_tables.of_table(table, [group]) for table in speech_tables.TABLES):
-        grids.append(speech_tables.phases_grid(suite, group))
-    grids += weights_table.grids([group])
-    return [*grids, *(conditions.arms_grid(one, one.reasons_apart(suite)) for one in sweep)]
+    mine = replace(results, groups=[group])
+    speech = (table7_table9.tables(mine, one)[1] for one in table7_table9.TABLES)
+    tables = [*tests.tables(mine), *table5.tables(mine), *chain(*speech), *weights.tables([group])]
+    tables += [other_conditions.table(results, one) for one in sweep]
+    return [table.grid() for table in tables]
 
 
 def _pictures(group: Group, sweep: Sequence[Group], prefix: str) -> list[Picture]:

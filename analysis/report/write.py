@@ -18,6 +18,7 @@ from dsd.suite.folder import Suite
 
 if TYPE_CHECKING:
     from analysis.figures.gallery import Gallery
+    from analysis.groups import Group
     from analysis.records import Run
 
 CODE = ("data", "recipes", "results/paper", "results/miniature")  # beside dsd and analysis
@@ -48,25 +49,28 @@ def write(suite: Suite, records: Path, scale: str | None, out: Path | None) -> P
 
 def page(suite: Suite, records: Path, scale: str | None) -> str:
     """Returns the page itself. Raises UserError where there is no record."""
-    from analysis.records import read_all  # what a copy of a kept page can do without
+    from analysis import results  # here: what a kept page can do without takes a second
+    from analysis.cache import kept
     from analysis.report.page import build
 
-    runs = read_all(records, scale)
-    if not runs:
-        raise UserError(f"{records}: no record{f' of scale {scale}' if scale else ''}; run some")
-    told = runs if _photographs(scale) or scale == "mini" else read_all(suite.root / CODE[-1])
-    return build(suite, runs, galleries(suite, told))
+    with kept(suite.root):
+        found = results.read(suite, records, scale)
+        if not found.groups:
+            raise UserError(f"{records}: no record; run some")
+        if _photographs(scale) or scale == "mini":
+            return build(found, galleries(suite, found.groups))
+        pictured = results.read(suite, suite.root / "results" / "miniature")
+        return build(found, galleries(suite, pictured.groups))
 
 
-def galleries(suite: Suite, runs: "Sequence[Run]") -> "list[tuple[Run, Gallery]]":
+def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Gallery]]":
     """Returns captions of each group of captioning runs, of one seed, with one of the runs."""
     from analysis.figures import gallery
     from analysis.figures.curves import of_first_seed
-    from analysis.groups import groups
 
     told = [
         of_first_seed(group)
-        for group in groups(runs)
+        for group in groups
         if group.first.corpus.get("name") == gallery.CORPUS and not group.first.overrides
     ]
     return [

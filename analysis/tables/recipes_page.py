@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from analysis.grid import Grid, number, phase_name
+from analysis.grid import Grid
+from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import Recipe

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.arms import BLUE, VERMILION
 from analysis.figures import sparsity
-from analysis.figures.sparsity import Point, baseline, points, sweeps, swept
+from analysis.figures.sparsity import baseline, points, sweeps, swept
 from analysis.groups import groups
 from analysis.records import read_all
 from analysis.statistics import Spread
@@ -41,40 +41,36 @@ def test_a_sweep_differs_in_its_sparsity_alone(runs):
 
 
 def test_points_go_from_the_matched_fine_tuning_to_the_most_zeros_over_the_same_seeds(runs, house):
-    def both(at, sparse, final):
-        return Point(at, Spread(sparse, None, 1), Spread(final, None, 1))
+    def one(*points):
+        return [(at, Spread(mean, None, 1)) for at, mean in points]
 
-    assert points(sweep(runs), "test") == [
-        both(0.0, 39.0, 37.0),
-        both(0.3, 42.0, 38.0),  # seed 1 has no other sparsity
-        both(0.5, 45.0, 36.0),
-        both(0.9, 60.0, 50.0),
-    ]
+    # of 0.3, seed 1 has no other sparsity
+    sparse, final = (points(sweep(runs), "test", place) for place in (1, -1))
+    assert sparse == one((0.0, 39.0), (0.3, 42.0), (0.5, 45.0), (0.9, 60.0))
+    assert final == one((0.0, 37.0), (0.3, 38.0), (0.5, 36.0), (0.9, 50.0))
     assert baseline(sweep(runs), "test") == Spread(40.0, None, 1)
     house.run("dsd", 1, 41.0, 47.0, 39.0, overrides=HALF)
     house.run("dsd", 1, 41.0, 62.0, 50.0, overrides=MOST)
-    sd = 0.5**0.5
-    found = points(sweep(runs), "test")
-    assert found[0] == both(0.0, 39.0, 37.0)
-    assert found[1] == Point(
-        0.3, Spread(42.5, pytest.approx(sd), 2), Spread(38.5, pytest.approx(sd), 2)
-    )
-    assert found[2].sparse == Spread(46.0, pytest.approx(2 * sd), 2)
-    assert baseline(sweep(runs), "test") == Spread(40.5, pytest.approx(sd), 2)
+    sd = pytest.approx(0.5**0.5)
+    sparse, final = (points(sweep(runs), "test", place) for place in (1, -1))
+    assert sparse[:2] == [*one((0.0, 39.0)), (0.3, Spread(42.5, sd, 2))]
+    assert sparse[2] == (0.5, Spread(46.0, pytest.approx(2**0.5), 2))
+    assert final[1] == (0.3, Spread(38.5, sd, 2))
+    assert baseline(sweep(runs), "test") == Spread(40.5, sd, 2)
 
 
 def test_runs_that_share_no_seed_are_all_drawn(house):
     house.run("dsd", 0, 42.0, 38.0)
     house.run("dsd", 1, 42.0, 36.0, overrides=HALF)
     house.run("finetune", 7, 42.0, 36.0)
-    assert [point.final.mean for point in points(sweep(house.runs), "test")] == [38.0, 36.0]
+    assert [test.mean for _, test in points(sweep(house.runs), "test", -1)] == [38.0, 36.0]
 
 
 def test_controls_that_were_not_run_are_left_out(house):
     house.run("dsd", 0, 38.0)
     house.run("dsd", 0, 36.0, overrides=HALF)
     found = sweep(house.runs)
-    assert [point.sparsity for point in points(found, "test")] == [0.3, 0.5]
+    assert [at for at, _ in points(found, "test", -1)] == [0.3, 0.5]
     assert baseline(found, "test") is None
     assert sparsity.picture(found).axes[0].get_xlabel() == "sparsity of the sparse phase"
 
