@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis.figures import budgets, curves, gallery, histograms, plots, sparsity
-from analysis.groups import Group, groups
+from analysis.groups import groups
 from analysis.records import Run, read_all
 from dsd.errors import UserError
 from dsd.runs.files import write_atomically
@@ -72,26 +72,20 @@ def standard(suite: Suite) -> dict[str, Draw]:
 
 def _standard(suite: Suite) -> Iterator[tuple[str, Draw]]:
     results = suite.root / "results"
-    found = groups(read_all(results / "runs"))
-    found = [group for group in found if group.first.scale != "mini"]
+    found = [g for g in groups(read_all(results / "runs")) if g.first.scale != "mini"]
     for group, _ in sparsity.with_sweeps(found):
-        yield from _of_group(group)
+        runs = curves.of_first_seed(group)
+        yield curves.name(runs), partial(curves.picture, runs)
+        yield budgets.name(group), partial(budgets.picture, group)
+        for run in [*group.arms.get("dsd", {}).values()][:1]:
+            for number, _ in enumerate(histograms.rounds(run), start=1):
+                given = (run, None, number)
+                yield histograms.name(*given), partial(histograms.picture, *given)
     for sweep in sparsity.sweeps(found):
         yield sparsity.name(sweep), partial(sparsity.picture, sweep)
     for group in groups(read_all(results / "miniature")):
         runs = curves.of_first_seed(group)
         yield gallery.name(runs[0]), partial(_gallery, suite, runs)
-
-
-def _of_group(group: Group) -> Iterator[tuple[str, Draw]]:
-    runs = curves.of_first_seed(group)
-    yield curves.name(runs), partial(curves.picture, runs)
-    yield budgets.name(group), partial(budgets.picture, group)
-    if "dsd" in group.arms:
-        run = next(iter(group.arms["dsd"].values()))
-        for number in range(1, histograms.rounds(run) + 1):
-            name = histograms.name(run, None, number)
-            yield name, partial(histograms.picture, run, None, number)
 
 
 def _gallery(suite: Suite, runs: list[Run]) -> Figure:

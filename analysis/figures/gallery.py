@@ -9,9 +9,9 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -31,6 +31,10 @@ SIDE = 480  # pixels of an image on the page, at most
 WIDTH = 44  # characters of a line in the picture
 LEADING = 11.5  # points from line to line
 MARGIN = 0.45  # inches above and beneath the images
+WRITTEN: dict[str, Any] = {  # a line of text, in which matplotlib reads no formulas
+    **{"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"},
+    **{"fontsize": 8, "parse_math": False},
+}
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,9 @@ def picture(gallery: Gallery) -> Figure:
         left.imshow(one.image)
         left.set_anchor("N")
         for number, (row, line) in enumerate(lines):
-            _write(right, number, 0.0, row, looks[row].colour if row in looks else GREY)
-            _write(right, number, 0.2, line)
+            colour = looks[row].colour if row in looks else GREY
+            for x, text, ink in ((0.0, row, colour), (0.2, line, "black")):
+                right.annotate(text, (x, 1), (0, -LEADING * number), color=ink, **WRITTEN)
     plots.surround(figure, gallery.title, gallery.notes)
     return figure
 
@@ -176,18 +181,3 @@ def _lines(one: Shown) -> list[tuple[str, str]]:
         wrapped = textwrap.wrap(caption, WIDTH) or ["(no words)"]
         lines += [(row if line is wrapped[0] else "", line) for line in wrapped]
     return lines
-
-
-def _write(axes: Axes, number: int, left: float, text: str, color: str = "black") -> None:
-    """Writes a line of text; matplotlib reads no formulas in it."""
-    axes.annotate(
-        text,
-        (left, 1),
-        (0, -LEADING * number),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=8,
-        color=color,
-        parse_math=False,
-    )

@@ -89,9 +89,13 @@ class Round:
         return [zeros, f"{len(hidden)} bins cut off, up to {hidden.max():,}"]
 
 
-def rounds(run: Run) -> int:
-    """Returns how often the run was pruned and re-densed."""
-    return len(_beginnings(run))
+def rounds(run: Run) -> list[int]:
+    """Returns where each round of pruning and re-densing begins among the record's stages.
+
+    That is one stage before weights are pruned.
+    """
+    names = [stage["stage"] for stage in _seen(run)]
+    return [i for i in range(len(names)) if tuple(names[i + 1 :][:4]) == STAGES[1:]]
 
 
 def layers(run: Run) -> list[str]:
@@ -117,7 +121,7 @@ def stages(run: Run, layer: str, number: int = 1) -> list[Stage]:
     The first stage of a later round is the re-dense one of the round before. Raises UserError
     when there is no such round, or a stage lacks the layer.
     """
-    starts = _beginnings(run)
+    starts = rounds(run)
     who = f"{run.path}: arm {run.record.arm}"
     if not starts:
         raise UserError(
@@ -152,7 +156,7 @@ def picture(run: Run, layer: str | None = None, number: int = 1) -> Figure:
     panels[0].xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_major_formatter("{x:,.0f}")
-    which = f", round {number}" if rounds(run) > 1 else ""
+    which = f", round {number}" if len(rounds(run)) > 1 else ""
     who = f"{record.arm}, seed {record.seed}{which}"
     title = f"{record.title}: {layer}, {found.stages[0].weights:,} weights ({who})"
     plots.surround(figure, title, [f"weight value ({found.beyond})", *plots.caption(run)])
@@ -161,12 +165,6 @@ def picture(run: Run, layer: str | None = None, number: int = 1) -> Figure:
 
 def _seen(run: Run) -> list[dict[str, Any]]:
     return [stage for phase in run.record.phases for stage in phase.stages]
-
-
-def _beginnings(run: Run) -> list[int]:
-    """Returns where a round begins among the stages: one before a weight is pruned."""
-    names = [stage["stage"] for stage in _seen(run)]
-    return [i for i in range(len(names)) if tuple(names[i + 1 :][:4]) == STAGES[1:]]
 
 
 def _stage(name: str, histogram: dict[str, Any]) -> Stage:

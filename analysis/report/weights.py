@@ -20,7 +20,7 @@ class Histograms:
 
 def histograms(run: Run) -> Histograms | None:
     """Returns the histograms of a run's layers, None for an arm that was never pruned."""
-    names, count = layers(run), rounds(run)
+    names, count = layers(run), len(rounds(run))
     if not count:
         return None
     return Histograms(

@@ -1,6 +1,10 @@
 """The committed pictures and the committed report are what the committed records give."""
 
+import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from analysis.figures import files
 from analysis.report import write
@@ -11,6 +15,17 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_committed_figures_are_fresh():
     files.check(Suite(ROOT))
+
+
+def test_the_pictures_that_pages_show_are_committed_and_no_others():
+    told = subprocess.run(
+        ["git", "ls-files", "results/figures"], cwd=ROOT, capture_output=True, text=True
+    )
+    if told.returncode:
+        pytest.skip("no git checkout")
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    links = (re.findall(r"results/figures/[^)\s]+\.\w+", page.read_text()) for page in pages)
+    assert set(told.stdout.split()) == {link for found in links for link in found}
 
 
 def test_the_committed_report_is_fresh(monkeypatch):
