@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from analysis.arms import ordered
 from analysis.grid import Grid
 from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
@@ -24,7 +25,7 @@ scales than `full` every schedule is ours.
 def page(suite: Suite) -> str:
     """Returns the page: recipe x arm at a glance, then a section a recipe."""
     recipes = {name: suite.recipe(name) for name in suite.recipes}
-    arms = list(dict.fromkeys(arm for recipe in recipes.values() for arm in recipe.arms))
+    arms = ordered(arm for recipe in recipes.values() for arm in recipe.arms)
     rows = [
         (f"[{name}](#{name})", *(r.arms[arm].source if arm in r.arms else "-" for arm in arms))
         for name, r in recipes.items()

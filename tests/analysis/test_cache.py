@@ -77,14 +77,6 @@ def test_another_version_of_a_method_computes_anew(tmp_path, monkeypatch):
     assert count(tmp_path) == 1
 
 
-def test_the_file_does_not_grow_for_ever(tmp_path, file, monkeypatch):
-    monkeypatch.setattr(cache, "MOST", 2)
-    for i in range(4):
-        with kept(tmp_path):
-            remember(i, lambda: 1.0)
-    assert len(cache._read(file)) <= 2
-
-
 def test_statistics_are_kept_by_their_numbers(tmp_path):
     interval = statistics.t_interval(VALUES)
     p = statistics.unpaired_p(VALUES, [1.0, 2.0], equal_var=False)
