@@ -55,8 +55,8 @@ lint: setup  ## linter, format and type checker
 $(RUNS): setup
 	$(BIN)/dsd run $(@:%-$(arm)=%) --arm $(arm) --seed $(SEED) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
 
-tables: setup  ## results/ as tables, the paper's figures beside ours
-	$(BIN)/dsd tables
+tables: setup  ## results/ as tables, the paper's figures beside ours; LaTeX: ARGS="--latex DIR"
+	$(BIN)/dsd tables $(ARGS)
 
 figures: setup  ## results/ as pictures: curves, equal budgets, histograms, sweeps; SVG: ARGS=--svg
 	$(BIN)/dsd figures $(ARGS)

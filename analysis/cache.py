@@ -18,43 +18,39 @@ from pydantic import FiniteFloat, TypeAdapter
 from dsd.runs.files import write_atomically
 
 VERSION = 1  # rises when a method's result for the same numbers would be another
-MOST = 20_000  # results in a file; beyond it, those are dropped that the last use did not need
 FILE = "runs/cache/statistics.json"  # in the suite's folder
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 Kept = dict[str, tuple[FiniteFloat, FiniteFloat] | FiniteFloat | None]
 _SHAPE: TypeAdapter[Kept] = TypeAdapter(Kept)
-_open: ContextVar[tuple[Kept, Kept] | None] = ContextVar("kept results, those used", default=None)
+_open: ContextVar[Kept | None] = ContextVar("kept results", default=None)
 
 
 @contextmanager
 def kept(root: Path) -> Iterator[None]:
     """Looks results up in a suite's file meanwhile, and adds new ones; without it, none is kept."""
-    path = root / FILE
-    known = _read(path)
-    used: Kept = {}
-    token = _open.set((known, used))
+    known = _read(root / FILE)
+    before = len(known)
+    token = _open.set(known)
     try:
         yield
     finally:
         _open.reset(token)
-        if used.keys() - known.keys():
-            everything = known | used
-            _write(path, everything if len(everything) <= MOST else used)
+        if len(known) > before:
+            _write(root / FILE, known)
 
 
 def remember(key: object, compute: Callable[[], Result]) -> Result:
     """Returns the kept result of a key, which JSON can hold; else what `compute` returns."""
-    opened = _open.get()
-    if opened is None:
+    known = _open.get()
+    if known is None:
         return compute()
-    known, used = opened
     text = json.dumps([VERSION, key], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    if digest not in used:
-        used[digest] = known[digest] if digest in known else compute()  # type: ignore[assignment]
-    return used[digest]  # type: ignore[return-value]
+    if digest not in known:
+        known[digest] = compute()  # type: ignore[assignment]
+    return known[digest]  # type: ignore[return-value]
 
 
 def remembered(function: Callable[P, Result]) -> Callable[P, Result]:

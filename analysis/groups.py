@@ -58,7 +58,7 @@ class Group:
             split for split, figures in self.first.final.items() if self.first.metric in figures
         ]
 
-    @property
+    @cached_property
     def notes(self) -> list[str]:
         """Returns what must be said beside these figures, each note once."""
         return once(note for run in self.runs for note in run.notes)

@@ -1,6 +1,7 @@
 """The paper's figures, from results/paper/<table>.csv, each with how far it is verified."""
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,7 +71,7 @@ FILES = {
     "table9_deepspeech2": (f"row wsj92_wer_pct wsj93_wer_pct {_PLAN}", _SPEECH),
 }
 WORDS = {"row", "network", "layer", "domain", "dataset", "type", "metric", "confidence"}
-NO_METRIC = {*WORDS, *PLAN, "sd_pct", "runs"}
+COLUMN = re.compile(r"((?P<of>\w+?)_)?(?P<metric>top[15]_error_pct|wer_pct|bleu[1-4])")
 
 
 @dataclass(frozen=True)
@@ -111,37 +112,23 @@ class Paper:
             raise UserError(f"{self.folder / table}.csv: missing; name another table in the recipe")
         return self.tables[table]
 
-    def metrics(self, table: str, column: str | None, split: str = "") -> dict[str, str]:
-        """Returns {metric: column of the file} of one network, or of one of several test sets.
-
-        `column` prefixes the columns of a table on several networks; in model_zoo it names the row.
-        """
-        own = column or TESTS.get(split)
-        prefix = f"{own}_" if own and table != ZOO else ""
-        return {
-            name.removeprefix(prefix).removeprefix("mean_").removeprefix("baseline_"): name
-            for name in self.rows(table)[0]
-            if name not in NO_METRIC and name.startswith(prefix)
-        }
-
     def figures(
         self, table: str, column: str | None, metric: str, split: str = ""
     ) -> dict[str, Figure]:
         """Returns {row: figure} of one network and metric; {arm: figure} of the model zoo.
 
-        Raises UserError that names the file.
+        `column` prefixes the columns of a table on several networks; in model_zoo it names the row.
+        `split` picks the columns of a table on several test sets. Raises UserError that names the
+        file.
         """
-        path, rows = f"{self.folder / table}.csv", self.rows(table)
-        metrics = self.metrics(table, column, split)
-        if metric not in metrics:
-            whose = column or split or "the recipe"
-            raise UserError(f"{path}: no column holds {metric} of {whose}: {', '.join(rows[0])}")
-        if table != ZOO:
-            return {row["row"]: _figure(row, metrics[metric]) for row in rows}
-        named = {row["network"]: row for row in rows}
-        if column not in named:
-            raise UserError(f"{path}: no network {column!r}; there are {', '.join(named)}")
-        return {arm: _figure(named[column], f"{arm}_{metric}") for arm in ("baseline", "dsd")}
+        known, place = self._places(table), column or TESTS.get(split, "")
+        if (place, metric) not in known:
+            there = ", ".join(" ".join(filter(None, one)) for one in known)
+            raise UserError(
+                f"{self.folder / table}.csv: no column holds {metric} of "
+                f"{column or split or 'the recipe'}; there are {there}"
+            )
+        return known[place, metric]
 
     def of_arms(
         self, table: str, column: str | None, metric: str | None, split: str = ""
@@ -150,17 +137,30 @@ class Paper:
 
         Without a metric it is BLEU-4 or the table's first. Raises UserError as `figures` does.
         """
-        metrics = self.metrics(table, column, split)
+        place = column or TESTS.get(split, "")
+        metrics = [metric for known, metric in self._places(table) if known == place]
         metric = metric or (QUOTED if QUOTED in metrics else next(iter(metrics), "a metric"))
         found = self.figures(table, column, metric, split)
-        if table == ZOO:
-            return metric, found
-        return metric, {arm: found[row] for row, arm in ARMS.items() if row in found}
+        return metric, {ARMS[row]: figure for row, figure in found.items() if row in ARMS}
 
     def test_sets(self, table: str) -> list[str]:
         """Returns the test sets that have columns of their own, [""] where there is one alone."""
-        header = self.rows(table)[0]
-        return [split for split, test in TESTS.items() if f"{test}_wer_pct" in header] or [""]
+        places = {place for place, _ in self._places(table)}
+        return [split for split, test in TESTS.items() if test in places] or [""]
+
+    def _places(self, table: str) -> dict[tuple[str, str], dict[str, Figure]]:
+        """Returns {(network or test set, metric): {row: figure}}; "" where there is one alone."""
+        found: dict[tuple[str, str], dict[str, Figure]] = {}
+        for row in self.rows(table):
+            for name, printed in row.items():
+                if column := COLUMN.fullmatch(name):
+                    prefix = (column["of"] or "").replace("mean", "")
+                    of, place = row.get("row", prefix), row.get("network", prefix)
+                    sd, runs = row.get("sd_pct"), row.get("runs")
+                    more = float(sd) if sd else None, int(runs) if runs else None
+                    key = place, column["metric"]
+                    found.setdefault(key, {})[of] = Figure(printed, row["confidence"], *more)
+        return found
 
 
 def place(network: str) -> tuple[str, str | None]:
@@ -223,10 +223,3 @@ def _check_row(row: dict[str, str]) -> None:
         number = int if column in ("runs", "parameters") else float
         if cell == "" or (column not in WORDS and not isfinite(number(cell))):
             raise ValueError(f"the row {name!r} has {cell!r} in the column {column}")
-
-
-def _figure(row: Mapping[str, str], name: str) -> Figure:
-    sd, runs = row.get("sd_pct"), row.get("runs")
-    return Figure(
-        row[name], row["confidence"], float(sd) if sd else None, int(runs) if runs else None
-    )

@@ -105,7 +105,7 @@ class Table:
         """Returns a dict a row, of the CSV's columns; numbers are not rounded."""
         columns = [column for column in self.columns if column.name]
         found: list[dict[str, object]] = []
-        for row in filter(self.in_csv, self.rows):
+        for row in filter(self.in_csv, self.rows if columns else ()):
             found.append({})
             for column in columns:
                 found[-1] |= column.kind.cells(column.name, column.of(row))

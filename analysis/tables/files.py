@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.arms import ARMS
 from analysis.grid import Grid, csv_text
 from analysis.results import Results
 from analysis.table import Table
@@ -36,8 +37,7 @@ UNVERIFIED = "†: not verified in a copy of the paper."
 LEGEND = (
     "Ours: mean ± sample standard deviation (n seeds). Not run: there is no record.",
     GAIN,
-    "finetune: dsd's phases and rates without a mask. random: with a random mask. llr: the dense "
-    "training goes on at a low rate.",
+    "; ".join(f"{arm.name}: {arm.label}" for arm in ARMS.values()) + ".",
     UNVERIFIED,
 )
 WITH_INTERVALS = [line for line in LEGEND if line != GAIN]  # where intervals say more

@@ -157,7 +157,7 @@ def _papers_table(paper: Paper, one: Printed, group: Group | None) -> Table:
     notes = (
         "Sparsity, epochs and rate: the paper's. Epochs in all: "
         f"dsd {dsd:g}, baseline {plans['baseline']['epochs']}.",
-        "Improvement: the baseline less dsd; ours is paired over the seeds.",
+        "Improvement: the baseline less dense 2; ours is paired over the seeds.",
         one.note,
     )
     columns = [*([] if group else _columns(group)), *steps_columns(plans)]

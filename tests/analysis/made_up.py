@@ -1,4 +1,4 @@
-"""What several tests make up: a layer's histograms as records hold them, and runs of three seeds."""
+"""A layer's histograms as records hold them."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def seen(layer: str = "a.weight", **named: dict[str, Any]) -> list[dict[str, Any
 
 
 def pruned_once(layer: str = "a.weight") -> Stages:
-    """Returns the stages of dsd's three phases: of 20 weights 8 are pruned, 1 stays exactly zero."""
+    """Returns the stages of dsd's three phases: of 20 weights 8 are pruned, 1 stays zero."""
     return [
         seen(layer, dense=histogram(DENSE, above=1)),
         seen(layer, pruned=histogram(SPARSE, 8, above=1), sparse_trained=histogram(SPARSE, 8, 1)),
@@ -51,12 +51,3 @@ def pruned_twice() -> Stages:
         seen(pruned=less, sparse_trained=less),
         seen(zeros_restored=less, re_dense=histogram([0, 1, 5, 7, 4, 1, 0], 2)),
     ]
-
-
-def three_seeds(house: Any, **conditions: Any) -> None:
-    """Writes records in which dsd gains 1.0, 1.1 and 1.2 points over the baseline's 30 to 32."""
-    for seed, baseline in enumerate((30.0, 31.0, 32.0)):
-        house.run("baseline", seed, baseline, **conditions)
-        final = baseline - 1 - seed / 10
-        house.run("dsd", seed, baseline, 33.0, final, stages=pruned_once(), **conditions)
-        house.run("finetune", seed, baseline, 33.0, baseline - 0.5 * seed, **conditions)

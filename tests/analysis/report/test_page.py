@@ -13,7 +13,7 @@ from analysis import results
 from analysis.report.page import build, summary
 from analysis.report.sections import section
 from analysis.significance import comparisons
-from tests.analysis.made_up import pruned_once, three_seeds
+from tests.analysis.made_up import pruned_once
 
 EVIL = '<script>alert("1")</script><img src=http://a.test/ onerror=alert(2)>&\'"'
 
@@ -35,7 +35,7 @@ class Tags(HTMLParser):
 
 
 def test_the_verdict_comes_first_and_counts_what_was_compared(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("baseline", 0, 30.0, scale="short")
     house.run("dsd", 0, 30.0, 33.0, 29.0, scale="short")
     text = built(house)
@@ -48,19 +48,19 @@ def test_the_verdict_comes_first_and_counts_what_was_compared(house):
         "over 1 test figures: DSD is better in 0, worse in 0; no difference is shown in 1; 0 "
         in (first)
     )
-    assert "DSD beats the baseline: gain +1.10 points of top-1 error" in first
+    assert "DSD beats the baseline: gain +2.50 points of top-1 error" in first
     assert "Here are our runs" not in first
 
 
 def test_the_summary_says_when_nothing_was_run_under_the_papers_conditions(house):
     house.run("baseline", 0, 30.0, scale="short")
     assert "None of these runs was made under" in built(house)
-    three_seeds(house)
+    house.three_seeds()
     assert "None of these runs was made under" not in built(house)
 
 
 def test_the_summary_counts_verdicts_of_each_control(house):
-    three_seeds(house)
+    house.three_seeds()
     (group,) = results.read(house.suite).groups
     against_finetune, against_baseline = summary(comparisons(group))
     assert against_finetune.startswith("Against the matched fine-tuning")
@@ -96,7 +96,7 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
 
 
 def test_nothing_leads_outside(house):
-    three_seeds(house)
+    house.three_seeds()
     for tag, attributes in Tags(built(house)).found:
         for name in ("src", "href", "xlink:href", "action", "srcset"):
             value = attributes.get(name)
@@ -104,7 +104,7 @@ def test_nothing_leads_outside(house):
 
 
 def test_the_policy_names_the_pages_own_script(house):
-    three_seeds(house)
+    house.three_seeds()
     text = built(house)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -112,12 +112,12 @@ def test_the_policy_names_the_pages_own_script(house):
 
 
 def test_the_same_records_give_the_same_page(house):
-    three_seeds(house)
+    house.three_seeds()
     assert built(house) == built(house)
 
 
 def test_a_sweep_stands_with_the_runs_it_belongs_to(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("dsd", 0, 30.0, 33.0, 28.0, overrides=("phases.sparse.sparsity=0.5",))
     text = built(house)
     assert len(re.findall(r'<section id="images-resnet18', text)) == 1
@@ -126,14 +126,14 @@ def test_a_sweep_stands_with_the_runs_it_belongs_to(house):
 
 
 def test_another_change_has_a_section_of_its_own(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("dsd", 0, 30.0, 33.0, 28.0, overrides=("phases.sparse.lr=0.02",))
     text = built(house)
     assert len(re.findall(r'<section id="images-resnet18', text)) == 2
 
 
 def test_each_run_says_how_it_was_made(house):
-    three_seeds(house)
+    house.three_seeds()
     (group,) = results.read(house.suite).groups
     made = section(results.read(house.suite), group, [], "s").made
     assert [row[:2] for row in made.rows][:4] == [

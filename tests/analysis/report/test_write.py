@@ -4,14 +4,13 @@ import pytest
 
 from analysis.report import page, write
 from dsd.errors import UserError
-from tests.analysis.made_up import three_seeds
 
 
 @pytest.fixture
 def built(house, monkeypatch):
     """Three seeds; returns a list that grows by one whenever a page is made."""
     monkeypatch.delenv("FLICKR8K", raising=False)
-    three_seeds(house)
+    house.three_seeds()
     made = []
     build = page.build
     monkeypatch.setattr(page, "build", lambda *given: made.append(1) or build(*given))
