@@ -55,13 +55,13 @@ lint: setup  ## linter, format and type checker
 $(RUNS): setup
 	$(BIN)/dsd run $(@:%-$(arm)=%) --arm $(arm) --seed $(SEED) $(if $(SCALE),--scale $(SCALE)) $(ARGS)
 
-tables: setup  ## results/ as tables, the paper's figures beside ours
-	$(BIN)/dsd tables
+tables: setup  ## results/ as tables, the paper's figures beside ours; LaTeX: ARGS="--latex DIR"
+	$(BIN)/dsd tables $(ARGS)
 
-figures: setup  ## results/ as pictures: learning curves, equal budgets, histograms, sweeps
+figures: setup  ## results/ as pictures: curves, equal budgets, histograms, sweeps; SVG: ARGS=--svg
 	$(BIN)/dsd figures $(ARGS)
 
-histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished run; LAYER=...
+histograms: setup  ## the paper's figure 2: RUN=record, or folder of a finished phase; LAYER=...
 	$(BIN)/dsd histograms $(RUN) $(if $(LAYER),--layer $(LAYER)) $(ARGS)
 
 curves: setup  ## learning curves: RUN="records of one recipe and seed"

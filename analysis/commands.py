@@ -4,18 +4,22 @@ Every `dsd` call imports this file, so the plots' libraries are imported when a 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from dsd.errors import UserError
-from dsd.suite.folder import corpus_folder, the_suite
+from dsd.suite.folder import Suite, the_suite
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Out = Annotated[
     Path | None,
     typer.Option(help="Where pictures go (default: figures/ beside the records' folder)."),
 ]
+Svg = Annotated[bool, typer.Option("--svg", help="Draw SVG instead of PNG.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -36,30 +40,38 @@ def tables(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail when a written table is stale.")
     ] = False,
+    latex: Annotated[
+        Path | None,
+        typer.Option(help="Write the tables as LaTeX into this folder, and nothing else."),
+    ] = None,
 ) -> None:
     """Prints the tables of all runs and writes results/tables/, docs/recipes.md and README's table.
 
     Runs under the paper's conditions stand beside its figures; all others have tables of their own.
 
-    Example: `dsd tables --scale mini`
+    Examples: `dsd tables --scale mini`, `dsd tables --latex paper/tables`
     """
-    from analysis.tables.files import check as check_files
-    from analysis.tables.files import show, write
+    from analysis import results
+    from analysis.cache import kept
+    from analysis.tables import files
 
     suite = the_suite()
-    given = records or scale
-    if check and given:
-        raise UserError("--check looks at what was written; leave out --records and --scale")
-    if check:
-        check_files(suite)
-        return
-    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
-    if records and not records.is_dir():
-        raise UserError(f"--records {records}: no such folder")
-    show(suite, records or folder, scale, Console(highlight=False))
-    if not given:
-        for path in write(suite):
-            print(f"wrote {path.relative_to(suite.root)}")
+    if check and (records or scale or latex):
+        raise UserError("--check looks at what was written; leave out the other options")
+    folder = _records(suite, records, scale)
+    with kept(suite.root):
+        found = results.read(suite, folder, scale)
+        pages = files.pages(found)
+        if latex:
+            _report(files.write_latex(pages, latex))
+            return
+        if not check:
+            files.show(pages, Console(highlight=False), papers=scale in (None, "full"))
+        if check:
+            files.check(suite, files.files(found, pages))
+        elif not records and not scale:
+            for path in files.write(files.files(found, pages)):
+                print(f"wrote {path.relative_to(suite.root)}")
 
 
 def figures(
@@ -69,26 +81,25 @@ def figures(
     out: Annotated[
         Path | None, typer.Option(help="Where pictures go (default: results/figures/).")
     ] = None,
+    svg: Svg = False,
 ) -> None:
     """Draws the standard figures of the records in results/runs/, those that are stale.
 
     Of each recipe and scale: learning curves, equal budgets, histograms; sweeps over sparsities.
     """
-    from analysis.figures.standard import check as check_figures
-    from analysis.figures.standard import draw
+    from analysis.figures import files
 
-    if check and out:
-        raise UserError("--check looks at what was drawn; leave out --out")
+    if check and (out or svg):
+        raise UserError("--check looks at what was drawn; leave out --out and --svg")
     if check:
-        check_figures(the_suite())
+        files.check(the_suite())
     else:
-        _report(draw(the_suite(), out))
+        _report(files.draw(the_suite(), out, svg))
 
 
 def histograms(
     run: Annotated[
-        Path,
-        typer.Argument(help="A record of an arm that was pruned, or its last phase's folder."),
+        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
     ],
     layer: Annotated[
         str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
@@ -96,67 +107,73 @@ def histograms(
     number: Annotated[
         int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
     ] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where pictures go (default: figures/ beside the records; runs/figures/)."
-        ),
-    ] = None,
+    out: Out = None,
+    svg: Svg = False,
 ) -> None:
     """Draws the paper's figure 2: one layer's weights before, under and after the mask.
 
-    From a record, or from the checkpoints of a finished run.
+    All is in the run's record. Of a finished phase's folder, the record is looked for in
+    results/runs/ and in runs/records/.
 
     Examples:
 
-    `dsd histograms results/runs/cifar10-resnet20.dsd.seed0.json --layer layer3.2.conv2`
+    `dsd histograms results/runs/cifar10-resnet20.short.dsd.seed0.json --layer layer3.2.conv2`
 
     `dsd histograms runs/cifar10-resnet20/seed0/dense/sparse/redense`
     """
-    from analysis.figures.histograms import draw
+    from analysis.figures.histograms import name, picture
+    from analysis.records import Run
+    from dsd.runs.record import read
 
-    if run.is_dir():
-        out = out or the_suite().root / "runs" / "figures"
-    _report(draw(run, layer, number, _figures(out, run)))
+    found = Run(path := _record(run), read(path))
+    _save(picture(found, layer, number), name(found, layer, number), path, out, svg)
 
 
 def curves(
     records: Annotated[list[Path], typer.Argument(help="Records of one recipe and seed.")],
     out: Out = None,
+    svg: Svg = False,
 ) -> None:
     """Draws training and held-out error over all phases of the arms, and the tests between them.
 
     Example: `dsd curves results/runs/cifar10-resnet20.short.*.seed0.json`
     """
-    from analysis.figures.curves import draw
+    from analysis.figures.curves import name, picture
+    from analysis.groups import of_one_seed
 
-    _report(draw(records, _figures(out, records[0])))
+    runs = of_one_seed(records, "curves are drawn")
+    _save(picture(runs), name(runs), records[0], out, svg)
 
 
 def budgets(
     records: Annotated[list[Path], typer.Argument(help="Records of one recipe, all seeds.")],
     out: Out = None,
+    svg: Svg = False,
 ) -> None:
     """Draws the test figures at the end of every phase against the epochs spent so far.
 
     Example: `dsd budgets results/runs/cifar10-resnet20.short.*.json`
     """
-    from analysis.figures.budgets import draw
+    from analysis.figures.budgets import name, picture
+    from analysis.groups import of_one_group
 
-    _report(draw(records, _figures(out, records[0])))
+    group = of_one_group(records)
+    _save(picture(group), name(group), records[0], out, svg)
 
 
 def sparsity(
     records: Annotated[list[Path], typer.Argument(help="Records of one recipe, all sparsities.")],
     out: Out = None,
+    svg: Svg = False,
 ) -> None:
     """Draws the test figures against sparsity: after the sparse phase and after re-densing.
 
     Example: `dsd sparsity results/runs/flickr8k-neuraltalk.lite0[.+]*.json`
     """
-    from analysis.figures.sparsity import draw
+    from analysis.figures.sparsity import name, of_records, picture
 
-    _report(draw(records, _figures(out, records[0])))
+    sweep = of_records(records)
+    _save(picture(sweep), name(sweep), records[0], out, svg)
 
 
 def gallery(
@@ -165,7 +182,7 @@ def gallery(
     beam: Annotated[int, typer.Option(help="Whose captions: of beam 1 or 20.")] = 20,
     out: Annotated[
         Path | None,
-        typer.Option(help="A .html or .png (default: a page in runs/figures/)."),
+        typer.Option(help="A .html, .png or .svg (default: a page in runs/figures/)."),
     ] = None,
 ) -> None:
     """Shows test images with the arms' captions, as the paper's figure 3, and the references.
@@ -175,17 +192,24 @@ def gallery(
 
     Example: `dsd gallery results/runs/flickr8k-neuraltalk.lite0.*.seed0.json`
     """
-    from analysis.figures.gallery import draw
-    from dsd.runs.record import label, read
+    from analysis.figures import files
+    from analysis.figures.gallery import CORPUS, folder, name, of_runs, picture
+    from analysis.groups import of_one_seed
 
-    suite, record = the_suite(), read(records[0])
-    recipe = suite.recipe(record.recipe, record.scale)
-    if recipe.corpus != "flickr8k":
+    suite = the_suite()
+    runs = of_one_seed(records, "a gallery is made")
+    if suite.recipe(runs[0].record.recipe).corpus != CORPUS:
         raise UserError(f"{records[0]}: is not of flickr8k; a gallery shows captions")
-    root = corpus_folder(suite, recipe, suite.root / "runs")
-    name = f"{label(record.recipe, record.scale, tuple(record.overrides))}.seed{record.seed}"
-    out = out or suite.root / "runs" / "figures" / f"{name}.gallery.html"
-    _report([draw(records, root, out, images, beam)])
+    out = out or suite.root / "runs" / "figures" / f"{name(runs[0])}.html"
+    if out.suffix not in (".html", ".png", ".svg"):
+        raise UserError(f"--out {out}: a gallery is a .html, .png or .svg; name one of these")
+    found = of_runs(runs, folder(suite, runs[0].record), images, beam)
+    if out.suffix == ".html":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(found.page, encoding="utf-8")
+    else:
+        files.save(picture(found), out.parent, out.stem, out.suffix == ".svg")
+    _report([out])
 
 
 def report(
@@ -209,14 +233,34 @@ def report(
     from analysis.report.write import write
 
     suite = the_suite()
-    if records and not records.is_dir():
-        raise UserError(f"--records {records}: no such folder")
-    folder = suite.root / ("runs/records" if scale == "mini" else "results/runs")
-    _report([write(suite, records or folder, scale, out)])
+    _report([write(suite, _records(suite, records, scale), scale, out)])
 
 
-def _figures(out: Path | None, record: Path) -> Path:
-    return out or record.absolute().parent.parent / "figures"
+def _records(suite: Suite, given: Path | None, scale: str | None) -> Path:
+    """Returns the folder of records that options name, or the suite's own."""
+    if given and not given.is_dir():
+        raise UserError(f"--records {given}: no such folder")
+    return given or suite.root / ("runs/records" if scale == "mini" else "results/runs")
+
+
+def _record(run: Path) -> Path:
+    """Returns a record, or the one of a finished phase's folder."""
+    if not run.is_dir():
+        return run
+    from dsd.runs.finished import find
+
+    suite = the_suite()
+    record = find(suite, run, suite.root / "runs").record_file
+    if not record:
+        raise UserError(f"{run}: no record of it in results/runs or beside its runs; name one")
+    return record
+
+
+def _save(figure: "Figure", name: str, record: Path, out: Path | None, svg: bool) -> None:
+    from analysis.figures import files
+
+    folder = out or record.absolute().parent.parent / "figures"
+    _report([files.save(figure, folder, name, svg)])
 
 
 def _report(paths: list[Path]) -> None:

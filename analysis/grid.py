@@ -5,52 +5,12 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
-
-from analysis.records import Gain, Spread
-
-METRICS = {
-    "top1_error_pct": "top-1 error (%)",
-    "top5_error_pct": "top-5 error (%)",
-    "error_pct": "error (%)",
-    "wer_pct": "WER (%)",
-    "cer_pct": "CER (%)",
-    **{f"bleu{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
-    **{f"standard_bleu{n}": f"standard BLEU-{n}" for n in (1, 2, 3, 4)},
-    "length_ratio": "length ratio",
-    "mean_length": "mean length (words)",
-}
-
-MINUS = "\N{MINUS SIGN}"
-LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        **{character: f"{{{character}}}" for character in "[*"},  # each has a meaning after \\
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "†": r"$\dagger$",
-        "±": r"$\pm$",
-        "\N{MULTIPLICATION SIGN}": r"$\times$",
-        MINUS: "$-$",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "→": r"$\rightarrow$",
-        "\n": " ",
-    }
-)
-# Scales a table down to the line where it is wider, never up.
-FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-_NUMBER = re.compile(r"[+-]?\d|-$|not run$|$")
 
 
 @dataclass(frozen=True)
@@ -72,26 +32,22 @@ class Grid:
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
-        """Returns the table as a float of its own, ending with a newline.
+        """Returns the table as a float of its own, scaled down to the line where it is wider.
 
-        It needs the packages booktabs and graphicx. Letters beyond ASCII are left to LaTeX's utf8.
+        It needs the packages booktabs and graphicx, and an engine that reads Unicode.
         """
-        header = map(_stacked, self.header, self._alignment())
-        rows = (map(_latex, row) for row in self.rows)
-        top, *body = (" & ".join(row) + r" \\" for row in (header, *rows))
-        notes = [f"{_latex(note)}\\par" for note in self.notes]
-        lines = [
-            r"\begin{table}[htbp]",
-            r"\centering",
-            rf"\caption{{{_latex(self.title)}}}",
-            FIT,
-            rf"\begin{{tabular}}{{{self._alignment()}}}",
-            *(r"\toprule", top, r"\midrule", *body, r"\bottomrule"),
-            r"\end{tabular}}",
-            *([r"\par\smallskip\raggedright\footnotesize", *notes] if notes else []),
-            r"\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
+        import pandas as pd  # it takes a second
+
+        styler = pd.DataFrame(self.rows, columns=list(self.header)).style.hide(axis="index")
+        styler = styler.format(_latex).format_index(_latex, axis="columns")
+        notes = "".join(f"{_latex(note)}\\par\n" for note in self.notes)
+        return (
+            "\\begin{table}[htbp]\n\\centering\n"
+            f"\\caption{{{_latex(self.title)}}}\n"
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
+            f"{styler.to_latex(hrules=True).rstrip()}}}\n"
+            f"\\par\\smallskip\\raggedright\\footnotesize\n{notes}\\end{{table}}\n"
+        )
 
     def show(self, console: Console) -> None:
         """Prints the table and its notes; in running text where the console is too narrow."""
@@ -109,62 +65,11 @@ class Grid:
             console.print(Text(f"  {note}"), style="dim")
         console.print()
 
-    def _alignment(self) -> str:
-        """Returns a letter a column: l for the first and for words, r for numbers."""
-        columns = [*zip(*self.rows, strict=True)] or [()] * len(self.header)
-        numbers = [all(map(_NUMBER.match, column)) for column in columns[1:]]
-        return "l" + "".join("r" if all_numbers else "l" for all_numbers in numbers)
-
     def _least_width(self) -> int:
         """Returns the characters a line needs when cells break between words only."""
         columns = zip(self.header, *self.rows, strict=True)
         longest = [max(map(len, " ".join(cells).split()), default=0) for cells in columns]
         return sum(longest) + 3 * len(longest) + 1
-
-
-def metric_name(metric: str) -> str:
-    """Returns a metric's name in words, with its unit."""
-    return METRICS.get(metric, metric)
-
-
-def phase_name(name: str) -> str:
-    """Returns a phase's name as the paper writes it: redense1 is "re-dense1"."""
-    return re.sub("^redense", "re-dense", name)
-
-
-def split_name(split: str) -> str:
-    """Returns a test set's name in words: test_beam20 is "beam 20"."""
-    return re.sub(r"^test_beam(\d+)$", r"beam \1", split)
-
-
-def number(value: float) -> str:
-    """Writes 0.001 and 1e-5 as short as they can be."""
-    return f"{value:g}".replace("e-0", "e-")
-
-
-def mean_sd(found: Spread | None) -> str:
-    """Writes "8.12 ± 0.05 (n 3)"; "not run" for None."""
-    return "not run" if found is None else f"{plus_minus(found)} (n {found.n})"
-
-
-def plus_minus(found: Spread) -> str:
-    """Writes "8.12 ± 0.05"; the mean alone where there is one seed."""
-    return f"{found.mean:.2f}" + ("" if found.sd is None else f" ± {found.sd:.2f}")
-
-
-def signed(gain: Gain | None) -> str:
-    """Writes "+0.37 ± 0.05 (+4.5 %, n 3)"; "-" for None."""
-    if gain is None:
-        return "-"
-    mean, sd, n = gain.difference
-    spread = "" if sd is None else f" ± {sd:.2f}"
-    return f"{mean:+.2f}{spread} ({gain.relative_pct:+.1f} %, n {n})"
-
-
-def cells(name: str, found: Spread | None) -> dict[str, float | None]:
-    """Returns a spread as the CSV columns <name>, <name>_sd, <name>_n."""
-    mean, sd, n = found or (None, None, 0)
-    return {name: mean, f"{name}_sd": sd, f"{name}_n": n}
 
 
 def csv_text(rows: Iterable[dict[str, Any]]) -> str:
@@ -182,13 +87,9 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;").replace("\n", " ")
 
 
-def _stacked(name: str, side: str) -> str:
-    """Returns a column's name on several short lines, or the table would be as wide as they are."""
-    lines = wrap(name, 14, break_long_words=False, break_on_hyphens=False)
-    stack = r"\\".join(map(_latex, lines))
-    return rf"\shortstack[{side}]{{{stack}}}" if len(lines) > 1 else stack
-
-
 def _latex(text: str) -> str:
-    text = re.sub(r"(?<![\w.-])-(?=\d)", MINUS, text)  # the minus of a number
-    return re.sub("-(?=-)", "-{}", text.translate(LATEX))  # or two hyphens would be a dash
+    """Returns text with what LaTeX takes for commands written so that it prints them."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: f"\\{c}" for c in "&%$#_{}"} | {c: f"{{{c}}}" for c in "[*"}
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "\N{MINUS SIGN}", text)  # the minus of a number
+    return re.sub("-(?=-)", "-{}", "".join(special.get(c, c) for c in text))  # or it is a dash

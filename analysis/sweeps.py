@@ -3,17 +3,17 @@
 import re
 from collections.abc import Iterable
 
-from analysis.records import Group, Run
-from analysis.significance import listed
+from analysis.groups import Group
+from analysis.records import Run
+from analysis.words import listed
 
-UNMASKED = ("baseline", "finetune", "llr")
 _SPARSITY = re.compile(r"phases\.\w+\.sparsity=")
 
 
 def completed(groups: Iterable[Group]) -> list[Group]:
-    """Returns the groups; a sweep gets the usual runs of the arms without a mask."""
-    groups = list(groups)
-    return [Group((*group.runs, *_unmasked(group, groups))) for group in groups]
+    """Returns the groups without miniatures; a sweep gets the usual runs that have no mask."""
+    groups = [group for group in groups if group.first.scale != "mini"]
+    return [Group((*group.runs, *_borrowed(group, groups))) for group in groups]
 
 
 def own(group: Group) -> Group:
@@ -28,8 +28,8 @@ def borrowed(group: Group) -> list[str]:
     return [f"{listed(arms)}: {said}"] if arms else []
 
 
-def _unmasked(group: Group, others: Iterable[Group]) -> list[Run]:
-    """Returns the runs without a mask that a group lacks for it differs in its sparsity alone."""
+def _borrowed(group: Group, others: Iterable[Group]) -> list[Run]:
+    """Returns the usual runs without a mask that a group lacks, which differs in sparsity alone."""
     record = group.first
     if not record.overrides or any(not _SPARSITY.match(change) for change in record.overrides):
         return []
@@ -37,7 +37,8 @@ def _unmasked(group: Group, others: Iterable[Group]) -> list[Run]:
         run
         for other in others
         if (other.first.recipe, other.first.scale) == (record.recipe, record.scale)
-        for arm, seeds in other.arms.items()
-        if not other.first.overrides and arm in UNMASKED and arm not in group.arms
-        for run in seeds.values()
+        for run in other.runs
+        if not run.record.overrides
+        and run.record.arm not in group.arms
+        and {phase.mask for phase in run.record.phases} == {"none"}
     ]

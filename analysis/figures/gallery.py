@@ -9,29 +9,37 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.arms import GREY
 from analysis.figures import plots
-from analysis.records import Run, of_one_seed
-from analysis.tables.table5 import ROWS
+from analysis.records import Run
 from data.flickr8k import image_folder, load
 from data.images import read_image
+from data.mini import flickr8k as miniature
 from dsd.errors import UserError
-from dsd.runs.record import read_examples
+from dsd.runs.record import Record, read_examples
+from dsd.suite.folder import Suite, corpus_folder
 
+CORPUS = "flickr8k"
 TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SIDE = 480  # pixels of an image on the page, at most
 WIDTH = 44  # characters of a line in the picture
 LEADING = 11.5  # points from line to line
+MARGIN = 0.45  # inches above and beneath the images
+WRITTEN: dict[str, Any] = {  # a line of text, in which matplotlib reads no formulas
+    **{"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"},
+    **{"fontsize": 8, "parse_math": False},
+}
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A test image, {row of table 5: its caption}, and the corpus' captions."""
+    """A test image, {row: its caption}, and the corpus' captions."""
 
     name: str
     image: Image.Image
@@ -46,104 +54,121 @@ class Shown:
         return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def draw(paths: Sequence[Path], root: Path, out: Path, images: int, beam: int) -> Path:
-    """Writes a page (.html, whole in itself) or a picture (.png) of `images` test images.
+@dataclass(frozen=True)
+class Gallery:
+    """Test images with what the arms of one seed say of them; notes say how they were chosen."""
 
-    `root`: the folder of Flickr-8K; images that are not there are left out and counted. Raises
-    UserError when the records do not belong together or to this corpus, or lack the beam.
+    title: str
+    notes: tuple[str, ...]
+    shown: list[Shown]
+
+    @property
+    def page(self) -> str:
+        """Returns the gallery as HTML that asks for nothing else."""
+        environment = jinja2.Environment(autoescape=True, trim_blocks=True)
+        template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+        return template.render(title=self.title, notes=self.notes, shown=self.shown)
+
+
+def folder(suite: Suite, record: Record) -> Path:
+    """Returns the folder with the images and captions of a record's corpus.
+
+    Those of the miniature are written on first use, without the features, which only training
+    needs and which take minutes. Raises UserError when FLICKR8K names no folder.
     """
-    if out.suffix not in (".html", ".png"):
-        raise UserError(f"--out {out}: a gallery is a .html or a .png; name one of these")
-    runs = of_one_seed(paths, "a gallery is made")
-    said = captions(runs, beam)
-    shown, chosen = choose(runs, said, root, images)
-    notes = [*chosen, "; ".join([f"Beam {beam}", *plots.caption(runs[0])]) + "."]
-    record = runs[0].record
-    title = f"{record.title}, seed {record.seed}"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".png":
-        with plots.style():
-            plots.save_png(picture(title, notes, shown), out)
-    else:
-        out.write_text(page(title, notes, shown), encoding="utf-8")
-    return out
+    runs = suite.root / "runs"
+    if record.scale != "mini":
+        return corpus_folder(suite, suite.recipe(record.recipe, record.scale), runs)
+    whole = runs / "miniature" / CORPUS
+    pictures = whole if whole.exists() else whole.with_name(f"{CORPUS}-pictures")
+    miniature.write(pictures)
+    return pictures
 
 
-def captions(runs: Sequence[Run], beam: int) -> dict[str, list[str]]:
-    """Returns {row of table 5: a caption for each test image}, for the arms that are given.
+def of_runs(runs: Sequence[Run], root: Path, images: int = 12, beam: int = 20) -> Gallery:
+    """Returns every k-th test image whose file is in the corpus' folder, at most `images`.
 
-    The baseline's are those of the dense phase, which all arms share.
+    `runs`: of one seed. Raises UserError when they are not of this corpus or lack the beam.
     """
-    arms = {run.record.arm: run for run in runs}
-    rows = {**ROWS, "baseline": (runs[0].record.arm, runs[0].record.phases[0].name)}
-    return {
-        row: _captions(arms[arm], after, beam) for row, (arm, after) in rows.items() if arm in arms
-    }
-
-
-def choose(
-    runs: Sequence[Run], said: dict[str, list[str]], root: Path, images: int
-) -> tuple[list[Shown], list[str]]:
-    """Returns every k-th test image whose file is there, at most `images`; and how, in words."""
+    said = _captions(runs, beam)
     test, record = load(root, "test"), runs[0].record
     if record.corpus["fingerprint"]["test"]["captions"] != test.fingerprint():
         raise UserError(
             f"{runs[0].path}: its test split is not that of {root}; point FLICKR8K at the folder "
             "that it was made with"
         )
-    folder = image_folder(root)
-    present = [i for i, name in enumerate(test.images) if (folder / name).is_file()]
+    files = image_folder(root)
+    present = [i for i, name in enumerate(test.images) if (files / name).is_file()]
     if not present:
-        raise UserError(f"{folder}: holds none of the {len(test)} test images; add some")
+        raise UserError(f"{files}: holds none of the {len(test)} test images; add some")
     step = max(1, len(present) // images)
     shown = []
     for i in present[::step][:images]:
-        image = read_image(folder / test.images[i])
+        image = read_image(files / test.images[i])
         image.thumbnail((SIDE, SIDE))
         references = tuple(" ".join(words) for words in test.captions[i])
         told = {row: lines[i] for row, lines in said.items()}
         shown.append(Shown(test.images[i], image, told, references))
     how = f"Shown: one in {step} of the {len(present)} test images, in their order"
     missing = len(test) - len(present)
-    left_out = [f"{missing} of {len(test)} test images are not in the folder"] if missing else []
-    return shown, ["; ".join([f"{how}; none is picked by hand", *left_out]) + "."]
+    left_out = f"; {missing} of {len(test)} test images are not in the folder" if missing else ""
+    made = "; ".join([f"Beam {beam}", f"seed {record.seed}", *plots.caption(runs[0])])
+    notes = (f"{how}; none is picked by hand{left_out}.", f"{made}.")
+    return Gallery(record.title, notes, shown)
 
 
-def page(title: str, notes: Sequence[str], shown: Sequence[Shown]) -> str:
-    """Returns the gallery as HTML that asks for nothing else."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=title, notes=notes, shown=shown)
+def name(run: Run) -> str:
+    """Returns the picture's file name without an ending."""
+    return f"{run.label}.seed{run.record.seed}.gallery"
 
 
-def picture(title: str, notes: Sequence[str], shown: Sequence[Shown]) -> Figure:
+@plots.style()
+def picture(gallery: Gallery) -> Figure:
     """Returns the gallery in two columns: each image, and beside it its captions."""
-    told = [_lines(one) for one in shown]
-    rows = -(-len(shown) // 2)
+    told = [_lines(one) for one in gallery.shown]
+    rows = -(-len(told) // 2)
     height = max(1.3, LEADING * max(map(len, told)) / 72 + 0.1)  # inches
-    figure = Figure(figsize=(10, rows * height + 0.8), layout="constrained")
-    panels = figure.subplots(rows, 4, squeeze=False, width_ratios=[2, 5, 2, 5])
+    whole = rows * height + 2 * MARGIN
+    figure, panels = plots.panels(rows, 4, 10, whole, width_ratios=[2, 5, 2, 5])
+    figure.set_layout_engine(None)  # around images the other one differs from time to time
+    above, beneath = 1 - MARGIN / whole, MARGIN / whole
+    figure.subplots_adjust(0.01, beneath, 0.99, above, wspace=0.05, hspace=0)
     for axes in panels.flat:
         axes.set_axis_off()
-    for one, lines, (left, right) in zip(shown, told, panels.reshape(-1, 2), strict=False):
+    looks = plots.looks([*gallery.shown[0].captions])
+    for one, lines, (left, right) in zip(gallery.shown, told, panels.reshape(-1, 2), strict=False):
         left.imshow(one.image)
         left.set_anchor("N")
         for number, (row, line) in enumerate(lines):
-            _write(right, number, 0.0, row, color=plots.ARMS.get(row, (plots.GREY, ""))[0])
-            _write(right, number, 0.2, line)
-    figure.suptitle(title, fontsize=10.5)
-    figure.supxlabel("\n".join(notes), fontsize=8, color=plots.GREY)
+            colour = looks[row].colour if row in looks else GREY
+            for x, text, ink in ((0.0, row, colour), (0.2, line, "black")):
+                right.annotate(text, (x, 1), (0, -LEADING * number), color=ink, **WRITTEN)
+    plots.surround(figure, gallery.title, gallery.notes)
     return figure
 
 
-def _captions(run: Run, after: str, beam: int) -> list[str]:
+def _captions(runs: Sequence[Run], beam: int) -> dict[str, list[str]]:
+    """Returns {row: a caption for each test image}: of each arm, and of dsd under its mask.
+
+    The baseline's are those of the dense phase, which all arms share.
+    """
+    rows = {"baseline": (runs[0], 0)}
+    for run in runs:
+        phases = run.record.phases
+        if run.record.arm == "dsd":  # an arm of this name takes its place
+            rows |= {phase.name: (run, i) for i, phase in enumerate(phases[:-1]) if i}
+        rows[run.record.arm] = (run, len(phases) - 1)
+    return {row: _after(run, place, beam) for row, (run, place) in rows.items()}
+
+
+def _after(run: Run, place: int, beam: int) -> list[str]:
+    """Returns a run's captions after the phase at a place of its path."""
     phases = run.record.phases
-    last = max(i for i, phase in enumerate(phases) if after in ("", phase.name))
-    path = "/".join(phase.folder for phase in phases[: last + 1])
+    path = "/".join(phase.folder for phase in phases[: place + 1])
     examples = read_examples(run.path)
     key = f"{path}/test_beam{beam}/caption"
     if key not in examples:
-        tests = [split for split in phases[last].test if "_beam" in split]
+        tests = [split for split in phases[place].test if "_beam" in split]
         beams = ", ".join(split.rpartition("_beam")[2] for split in tests) or "none"
         raise UserError(f"{run.path}: has no captions by beam {beam}; --beam may be: {beams}")
     return [str(caption) for caption in examples[key]]
@@ -156,18 +181,3 @@ def _lines(one: Shown) -> list[tuple[str, str]]:
         wrapped = textwrap.wrap(caption, WIDTH) or ["(no words)"]
         lines += [(row if line is wrapped[0] else "", line) for line in wrapped]
     return lines
-
-
-def _write(axes: Axes, number: int, left: float, text: str, color: str = "black") -> None:
-    """Writes a line of text; matplotlib reads no formulas in it."""
-    axes.annotate(
-        text,
-        (left, 1),
-        (0, -LEADING * number),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=8,
-        color=color,
-        parse_math=False,
-    )

@@ -1,7 +1,6 @@
 """The paper's figure 2: a layer's weights in the five stages of dense-sparse-dense training."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.arms import BLUE, GREY, VERMILION
+from analysis.figures import plots
 from analysis.figures.layers import choose, network
-from analysis.figures.plots import BLUE, GREY, VERMILION, caption, save, style, tidy
 from analysis.records import Run
-from analysis.weights import STAGES, finished
-from analysis.weights import stages as of_checkpoints
 from dsd.errors import UserError
-from dsd.runs.record import Record, read
 
+STAGES = ("dense", "pruned", "sparse-trained", "zeros restored", "re-dense")
 SHOWN = 0.998  # share of the non-zero weights that the axis must hold
 
 
@@ -42,165 +40,131 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One layer's round, and what a picture says of the run."""
+class Round:
+    """A layer's stages while it is pruned and re-densed once, and the axes that they share."""
 
-    stem: str  # of file names
-    title: str
-    who: str  # the arm or the path of phases, and the seed
-    layer: str
-    number: int  # of the round
-    rounds: int
     stages: list[Stage]
-    notes: list[str]
 
     @property
-    def file(self) -> str:
-        """Returns the picture's name without an ending."""
-        return f"{self.stem}.{self.layer}" + (f".round{self.number}" if self.number > 1 else "")
+    def limit(self) -> float:
+        """Returns where the count axis ends: the first stages fit, but for pruning's spike."""
+        counts = np.stack([stage.counts for stage in self.stages[:3]])
+        spiked = [stage.name != STAGES[0] for stage in self.stages[:3]]
+        counts[spiked, counts.shape[1] // 2] = 0
+        return 1.12 * max(1, int(counts.max()))
+
+    @property
+    def reach(self) -> slice:
+        """Returns the middle bins that hold nearly all non-zero weights of every stage."""
+        middle = len(self.stages[0].counts) // 2
+        for reach in range(1, middle):
+            bins = slice(middle - reach, middle + reach + 1)
+            if all(stage.counts[bins].sum() >= SHOWN * stage.nonzero for stage in self.stages):
+                return bins
+        return slice(0, 2 * middle + 1)
+
+    @property
+    def end(self) -> float:
+        """Returns where the value axis ends, on either side."""
+        return float(self.stages[0].edges[self.reach.stop])
+
+    @property
+    def beyond(self) -> str:
+        """Returns in words what the value axis hides."""
+        inside = [stage.counts[self.reach].sum() for stage in self.stages]
+        pairs = zip(inside, self.stages, strict=True)
+        share = max(1 - shown / max(1, stage.nonzero) for shown, stage in pairs)
+        return f"at most {share:.1%} of the non-zero weights lie beyond the axis"
+
+    def said(self, stage: Stage) -> list[str]:
+        """Returns in words how many zeros a stage has, and what the count axis hides of it."""
+        counts = stage.counts.copy()
+        counts[len(counts) // 2] += stage.zeros
+        hidden = counts[counts > self.limit]
+        zeros = f"{stage.zeros / stage.weights:.1%} exactly zero"
+        if not len(hidden):
+            return [zeros]
+        if len(hidden) == 1:
+            return [zeros, f"spike cut off: {hidden[0]:,}"]
+        return [zeros, f"{len(hidden)} bins cut off, up to {hidden.max():,}"]
 
 
-def rounds(record: Record) -> int:
-    """Returns how often the run was pruned and re-densed."""
-    return len(_beginnings([stage["stage"] for stage in _seen(record)]))
+def rounds(run: Run) -> list[int]:
+    """Returns where each round of pruning and re-densing begins among the record's stages.
+
+    That is one stage before weights are pruned.
+    """
+    names = [stage["stage"] for stage in _seen(run)]
+    return [i for i in range(len(names)) if tuple(names[i + 1 :][:4]) == STAGES[1:]]
 
 
-def stages(record: Record, layer: str, number: int = 1) -> list[Stage]:
+def layers(run: Run) -> list[str]:
+    """Returns the pruned layers."""
+    return [name for name, figures in run.record.phases[0].layers.items() if figures["weights"]]
+
+
+def choose_layer(run: Run, layer: str | None) -> str:
+    """Returns the named pruned layer ("conv2" or "conv2.weight"), or the network's default.
+
+    Raises UserError that names the nearest layer when there is none of that name.
+    """
+    of = network(run.record.recipe, run.record.settings["task"])
+    try:
+        return choose(of, run.record.phases[0].layers, layer)
+    except ValueError as fault:
+        raise UserError(f"{run.path}: {fault}") from None
+
+
+def stages(run: Run, layer: str, number: int = 1) -> list[Stage]:
     """Returns a layer's five stages in the first or a later round.
 
-    The first stage of a later round is the re-dense one of the round before. Raises ValueError
+    The first stage of a later round is the re-dense one of the round before. Raises UserError
     when there is no such round, or a stage lacks the layer.
     """
-    seen = _seen(record)
-    starts = _beginnings([stage["stage"] for stage in seen])
-    _check_round(f"arm {record.arm}", number, len(starts))
-    five = seen[starts[number - 1] :][: len(STAGES)]
+    starts = rounds(run)
+    who = f"{run.path}: arm {run.record.arm}"
+    if not starts:
+        raise UserError(
+            f"{who} has no sparse phase and a re-dense one after it; take dsd or random"
+        )
+    if not 1 <= number <= len(starts):
+        raise UserError(f"{who} has {len(starts)} rounds and no --round {number}; take one of them")
+    five = _seen(run)[starts[number - 1] :][: len(STAGES)]
     if any(layer not in one["layers"] for one in five):
-        raise ValueError(f"a stage has no histogram of {layer}; make the record again")
+        raise UserError(f"{run.path}: a stage has no histogram of {layer}; make the record again")
     return [_stage(one["stage"], one["layers"][layer]) for one in five]
 
 
-def choose_layer(record: Record, layer: str | None) -> str:
-    """Returns the named pruned layer ("conv2" or "conv2.weight"), or the network's default.
+def name(run: Run, layer: str | None = None, number: int = 1) -> str:
+    """Returns the picture's file name without an ending."""
+    which = f".round{number}" if number > 1 else ""
+    return f"{run.path.stem}.{choose_layer(run, layer)}{which}"
 
-    Raises ValueError that names the nearest layer when there is none of that name.
+
+@plots.style()
+def picture(run: Run, layer: str | None = None, number: int = 1) -> Figure:
+    """Returns the five stages side by side, on the same axes; by default of the network's layer.
+
+    Raises UserError when the layer or the round cannot be drawn.
     """
-    of = network(record.recipe, record.settings["task"])
-    return choose(of, record.phases[0].layers, layer)
-
-
-def count_limit(found: list[Stage]) -> float:
-    """Returns where the count axis ends: the first three stages fit, but for pruning's spike."""
-    counts = np.stack([stage.counts for stage in found[:3]])
-    spiked = [stage.name != STAGES[0] for stage in found[:3]]
-    counts[spiked, counts.shape[1] // 2] = 0
-    return 1.12 * max(1, int(counts.max()))
-
-
-def cut_off(stage: Stage, limit: float) -> str:
-    """Returns in words what the count axis hides, "" for nothing."""
-    counts = stage.counts.copy()
-    counts[len(counts) // 2] += stage.zeros
-    hidden = counts[counts > limit]
-    if not len(hidden):
-        return ""
-    if len(hidden) == 1:
-        return f"spike cut off: {hidden[0]:,}"
-    return f"{len(hidden)} bins cut off, up to {hidden.max():,}"
-
-
-def shown_bins(found: list[Stage]) -> slice:
-    """Returns the middle bins that hold nearly all non-zero weights of every stage."""
-    middle = len(found[0].counts) // 2
-    for reach in range(1, middle):
-        bins = slice(middle - reach, middle + reach + 1)
-        if all(stage.counts[bins].sum() >= SHOWN * stage.nonzero for stage in found):
-            return bins
-    return slice(0, 2 * middle + 1)
-
-
-def draw(path: Path, layer: str | None, number: int, out: Path) -> list[Path]:
-    """Draws a layer's round to `out` as PNG and SVG; returns the files.
-
-    `path`: a record, or the folder of a finished run's last phase. Raises UserError that names it
-    when it cannot be drawn.
-    """
-    try:
-        if path.is_dir():
-            drawn = of_folder(path, layer, number)
-        else:
-            drawn = of_record(Run(path, read(path)), layer, number)
-    except ValueError as fault:
-        raise UserError(f"{path}: {fault}") from None
-    with style():
-        figure = picture(drawn)
-    return save(figure, out / drawn.file)
-
-
-def of_record(run: Run, layer: str | None, number: int = 1) -> Drawn:
-    """Returns what a record tells of a layer. Raises ValueError when it cannot be drawn."""
-    record = run.record
-    name = choose_layer(record, layer)
-    found = stages(record, name, number)
-    who = f"{record.arm}, seed {record.seed}"
-    stem, count = run.path.stem, rounds(record)
-    return Drawn(stem, record.title, who, name, number, count, found, caption(run))
-
-
-def of_folder(folder: Path, layer: str | None, number: int = 1) -> Drawn:
-    """Returns the same from a run's checkpoints; `folder`: of its last phase.
-
-    Raises ValueError when the layer cannot be drawn, UserError on checkpoints that cannot be used.
-    """
-    run = finished(folder)
-    name = choose(network(run.label.partition(".")[0], run.task), run.layers, layer)
-    _check_round("a run through " + "/".join(run.path), number, len(run.pruned))
-    found = [_stage(stage, histogram) for stage, histogram in of_checkpoints(run, name, number)]
-    stem = ".".join([run.label, *run.path, run.seed])
-    who = f"{'/'.join(run.path)}, {run.seed}"
-    return Drawn(stem, run.label, who, name, number, len(run.pruned), found, [])
-
-
-def picture(drawn: Drawn) -> Figure:
-    """Returns the five stages side by side, on the same axes."""
-    found = drawn.stages
-    figure = Figure(figsize=(10, 3.0), layout="constrained")
-    panels = figure.subplots(1, len(found), sharex=True, sharey=True)
-    limit, reach = count_limit(found), shown_bins(found)
-    for axes, stage in zip(panels, found, strict=True):
-        _panel(axes, stage, limit, reach)
-    end = float(found[0].edges[reach.stop])
-    panels[0].set(xlim=(-end, end), ylim=(0, limit), ylabel="weights per bin")
+    record, layer = run.record, choose_layer(run, layer)
+    found = Round(stages(run, layer, number))
+    figure, ((*panels,),) = plots.panels(1, len(STAGES), 10, 3.0, sharex=True, sharey=True)
+    for axes, stage in zip(panels, found.stages, strict=True):
+        _panel(axes, stage, found)
+    panels[0].set(xlim=(-found.end, found.end), ylim=(0, found.limit), ylabel="weights per bin")
     panels[0].xaxis.set_major_locator(MaxNLocator(4, symmetric=True))
     panels[0].xaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_major_formatter("{x:,.0f}")
-    who = drawn.who + (f", round {drawn.number}" if drawn.rounds > 1 else "")
-    title = f"{drawn.title}: {drawn.layer}, {found[0].weights:,} weights ({who})"
-    figure.suptitle(title, fontsize=10.5)
-    beyond = max(1 - stage.counts[reach].sum() / max(1, stage.nonzero) for stage in found)
-    cut = f"weight value (at most {beyond:.1%} of the non-zero weights lie beyond the axis)"
-    figure.supxlabel("\n".join([cut, *drawn.notes]), fontsize=8, color=GREY)
+    which = f", round {number}" if len(rounds(run)) > 1 else ""
+    who = f"{record.arm}, seed {record.seed}{which}"
+    title = f"{record.title}: {layer}, {found.stages[0].weights:,} weights ({who})"
+    plots.surround(figure, title, [f"weight value ({found.beyond})", *plots.caption(run)])
     return figure
 
 
-def _seen(record: Record) -> list[dict[str, Any]]:
-    return [stage for phase in record.phases for stage in phase.stages]
-
-
-def _beginnings(names: list[str]) -> list[int]:
-    """Returns where a round begins: one stage before a weight is pruned."""
-    later = list(STAGES[1:])
-    return [i for i in range(len(names)) if names[i + 1 :][: len(later)] == later]
-
-
-def _check_round(who: str, number: int, count: int) -> None:
-    """Raises ValueError when a run of `count` rounds has none of this number."""
-    if not count:
-        raise ValueError(
-            f"{who} has no sparse phase and a re-dense one after it; take dsd or random"
-        )
-    if not 1 <= number <= count:
-        raise ValueError(f"--round {number}: {who} has {count}; take one of them")
+def _seen(run: Run) -> list[dict[str, Any]]:
+    return [stage for phase in run.record.phases for stage in phase.stages]
 
 
 def _stage(name: str, histogram: dict[str, Any]) -> Stage:
@@ -209,17 +173,17 @@ def _stage(name: str, histogram: dict[str, Any]) -> Stage:
     return Stage(name, edges, counts, histogram["zeros"], histogram["below"] + histogram["above"])
 
 
-def _panel(axes: Axes, stage: Stage, limit: float, reach: slice) -> None:
+def _panel(axes: Axes, stage: Stage, found: Round) -> None:
     """Draws one stage: the exact zeros vermilion, the weights that are not zero blue above them."""
     middle = len(stage.counts) // 2
     counts = stage.counts.copy()
     counts[middle] += stage.zeros
-    shown = np.minimum(counts[reach], limit)
-    axes.stairs(shown, stage.edges[reach.start : reach.stop + 1], fill=True, color=BLUE)
+    shown = np.minimum(counts[found.reach], found.limit)
+    edges = stage.edges[found.reach.start : found.reach.stop + 1]
+    axes.stairs(shown, edges, fill=True, color=BLUE)
     if stage.zeros:
         bin_of_zero = stage.edges[middle : middle + 2]
-        axes.stairs([min(stage.zeros, limit)], bin_of_zero, fill=True, color=VERMILION)
+        axes.stairs([min(stage.zeros, found.limit)], bin_of_zero, fill=True, color=VERMILION)
     axes.set_title(stage.name, pad=30)
-    said = f"{stage.zeros / stage.weights:.1%} exactly zero\n{cut_off(stage, limit)}"
+    said = "\n".join([*found.said(stage), ""][:2])
     axes.text(0.5, 1.03, said, transform=axes.transAxes, ha="center", fontsize=8, color=GREY)
-    tidy(axes)

@@ -1,33 +1,25 @@
-"""What all pictures share: colours that colour-blind readers can tell apart, type, files."""
+"""What all pictures share: type, panels, means with their bars, what stands around them."""
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from analysis.records import Group, Run, Spread, groups
-from dsd.errors import UserError
-from dsd.runs.record import read
+from analysis.arms import GREY, Arm, arm
+from analysis.groups import Group
+from analysis.records import Run
+from analysis.statistics import Spread
+from dsd.runs.record import PhaseRecord
 
-# Okabe and Ito, 2008.
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#555555"
-ARMS = {  # arm -> colour, marker
-    "baseline": (GREY, "o"),
-    "dsd": (BLUE, "s"),
-    "finetune": (VERMILION, "^"),
-    "llr": ("#009E73", "D"),
-    "random": ("#CC79A7", "v"),
-    "sparse": ("#E69F00", "X"),
-    "finetune_best": ("#882255", "<"),
-    "dsdsd": ("#56B4E9", "P"),
-}
-OTHER_ARM = ("#999933", "*")
+PALE, FAINT = "#cccccc", "#999999"
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -38,50 +30,71 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def style() -> AbstractContextManager[None]:
-    """Returns the context in which pictures are made and saved."""
-    return matplotlib.rc_context(_STYLE)
+@contextmanager
+def style() -> Iterator[None]:
+    """The context in which pictures are made and saved; it decorates functions too."""
+    with matplotlib.rc_context(_STYLE):
+        yield
 
 
-def tidy(axes: Axes) -> None:
-    """Takes away what carries no information."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(length=3, color="#999999")
-    axes.spines[["left", "bottom"]].set_color("#999999")
+def panels(
+    rows: int, columns: int, width: float, height: float, **shared: Any
+) -> tuple[Figure, np.ndarray]:
+    """Returns a figure, so many inches large, and its (rows, columns) axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(FAINT)
+        axes.tick_params(length=3, color=FAINT)
+    return figure, grid
 
 
-def one_group(paths: Sequence[Path]) -> Group:
-    """Reads records of one recipe, scale and settings, of all their arms and seeds.
-
-    Raises UserError when they do not belong together.
-    """
-    found = groups(Run(path, read(path)) for path in paths)
-    if len(found) != 1:
-        raise UserError(
-            f"{' and '.join(group.runs[0].path.name for group in found)}: not of one recipe, scale "
-            "and settings; name the records of one"
-        )
-    return found[0]
+def surround(
+    figure: Figure, title: str, beneath: Sequence[str], legend: Sequence[Line2D] = ()
+) -> None:
+    """Writes a title above, lines beneath, and the legend's entries on the right."""
+    figure.suptitle(title, fontsize=10.5)
+    figure.supxlabel("\n".join(beneath), fontsize=8, color=GREY)
+    if legend:
+        figure.legend(handles=legend, loc="outside right upper", frameon=False)
 
 
-def look(arm: str) -> tuple[str, str]:
-    """Returns an arm's colour and marker."""
-    return ARMS.get(arm, OTHER_ARM)
+def whole_epochs(axes: Axes, label: str) -> None:
+    """Makes the x axis one of epochs."""
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def bars(axes: Axes, x: Sequence[float], found: Sequence[Spread], colour: str, marker: str) -> None:
+def above(axes: Axes, x: float, text: str) -> None:
+    """Writes above the axes at a place of the x axis."""
+    where = axes.get_xaxis_transform()
+    axes.text(x, 1.02, text, transform=where, ha="center", fontsize=8, color=GREY)
+
+
+def bars(axes: Axes, x: Sequence[float], found: Sequence[Spread], look: Arm) -> None:
     """Draws means as markers that a line joins, each with a bar of one sd to either side."""
-    sds = [spread.sd or 0.0 for spread in found]
-    means = [spread.mean for spread in found]
-    axes.errorbar(x, means, sds, color=colour, marker=marker, elinewidth=0.9, capsize=2)
+    means, sds = [one.mean for one in found], [one.sd or 0.0 for one in found]
+    axes.errorbar(x, means, sds, color=look.colour, marker=look.marker, elinewidth=0.9, capsize=2)
 
 
-def legend(looks: Mapping[str, tuple[str, str]]) -> list[Line2D]:
-    """Returns a legend's entries of {what it says: colour, marker}."""
+def looks(names: Sequence[str]) -> dict[str, Arm]:
+    """Returns the arms by name; each that is unknown has a look of its own."""
+    return {name: arm(name, names) for name in names}
+
+
+def legend(drawn: Mapping[str, Arm]) -> list[Line2D]:
+    """Returns a legend's entries of {what it says: how it looks}."""
     return [
-        Line2D([], [], color=colour, marker=marker, label=label)
-        for label, (colour, marker) in looks.items()
+        Line2D([], [], color=look.colour, marker=look.marker, label=label)
+        for label, look in drawn.items()
     ]
+
+
+def phases(group: Group, arm: str) -> dict[str, PhaseRecord]:
+    """Returns {path of phases: the last of them} of an arm; its seeds share their schedule."""
+    found = next(iter(group.arms[arm].values())).record.phases
+    return dict(zip(accumulate((p.folder for p in found), "{}/{}".format), found, strict=True))
 
 
 def caption(run: Run) -> list[str]:
@@ -92,24 +105,9 @@ def caption(run: Run) -> list[str]:
     return ["; ".join(said)] if said else []
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Writes <stem>.png and <stem>.svg, the same bytes each time; returns their paths."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    png, vector = (stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "svg"))
-    vector.write_bytes(svg(figure))  # first: each drawing moves the layout a little
-    save_png(figure, png)
-    return [png, vector]
-
-
+@style()
 def svg(figure: Figure) -> bytes:
     """Returns a picture as SVG, the same bytes each time."""
     file = io.BytesIO()
-    with style():
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Writes a picture of dots, the same bytes each time."""
-    with style():
-        figure.savefig(path, dpi=150, metadata={"Software": None})

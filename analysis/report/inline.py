@@ -1,4 +1,4 @@
-"""Matplotlib's pictures inside the page: their text takes the page's colours, light or dark."""
+"""Matplotlib's pictures inside the page: small, and in the page's colours, light or dark."""
 
 import re
 from html import escape
@@ -6,15 +6,15 @@ from html import escape
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from analysis.figures.plots import GREY
-from analysis.figures.plots import svg as drawn
+from analysis.arms import GREY
+from analysis.figures import plots
 
 SOFT = "var(--soft)"  # of style.css
 THEMED = {
     "#000000": "currentColor",
     "#ffffff": "var(--paper)",
-    "#cccccc": "var(--line)",
-    "#999999": SOFT,
+    plots.PALE: "var(--line)",
+    plots.FAINT: SOFT,
     GREY.lower(): SOFT,
 }
 
@@ -25,15 +25,42 @@ def svg(figure: Figure, prefix: str, label: str) -> Markup:
     `prefix`: sets its ids apart from those of the page's other pictures. `label`: what a screen
     reader says of it.
     """
-    text = drawn(figure).decode()
+    text = plots.svg(figure).decode().replace("xlink:href", "href")
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.S)
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    text = re.sub("|".join(THEMED), lambda found: THEMED[found[0]], text)
-    text = re.sub(r"(?<=\d\.\d\d)\d+", "", text)  # a hundredth of a point cannot be seen
-    text = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-0 [^\"]*\"", "", text)
+    used = dict.fromkeys(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
+    ids = {name: f"{prefix}-{i}" for i, name in enumerate(used)}
+    text = re.sub(r"<[^>]+>", lambda tag: _small(tag[0], ids), text)
+    ends: list[str] = []  # of the groups that are open
+    text = re.sub(r"</?g\b[^>]*>", lambda tag: _group(tag[0], ends), text)
+    text = re.sub(r">\s+<", "><", text).replace("<defs></defs>", "")
     size = re.search(r'viewBox="0 0 ([\d.]+)', text)
     width = round(float(size[1]) * 4 / 3) if size else 0  # points to pixels
     described = f'<svg role="img" aria-label="{escape(label)}" style="max-width: {width}px" '
     text = re.sub(r"<svg (?:.*?)(?=viewBox)", described, text, count=1, flags=re.S)
-    return Markup(text.replace("xlink:href", "href"))  # matplotlib has escaped what it says
+    return Markup(text)  # matplotlib has escaped what it says
+
+
+def _small(tag: str, ids: dict[str, str]) -> str:
+    """Returns a tag without what cannot be seen: unused ids, spaces, hundredths of a point."""
+    tag = re.sub(r' id="([^"]+)"', lambda id: f' id="{ids[id[1]]}"' if id[1] in ids else "", tag)
+    tag = re.sub(r'(url\(#|href="#)([^)"]+)', lambda link: link[1] + ids[link[2]], tag)
+    tag = re.sub("|".join(THEMED), lambda colour: THEMED[colour[0]], tag)
+    tag = re.sub(r" font-family: [^;\"]*;?| transform=\"rotate\(-0 [^\"]*\"", "", tag)
+    tag = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: _rounded(found[0]), tag)
+    return re.sub(r"(?<=[;:]) ", "", tag)
+
+
+def _group(tag: str, ends: list[str]) -> str:
+    """Returns a tag that begins or ends a group, "" for a group that says nothing."""
+    if tag == "</g>":
+        return ends.pop()
+    ends.append("" if tag == "<g>" else "</g>")
+    return "" if tag == "<g>" else tag
+
+
+def _rounded(attribute: str) -> str:
+    """Returns a path or a place in tenths of a point."""
+    text = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", attribute)
+    text = text.replace("-0.0", "0").replace(".0 ", " ").replace('.0"', '"')
+    return re.sub(r"\s*([MLQCz]|\"$)\s*", r"\1", text)  # the letters of paths; there are no others

@@ -3,34 +3,39 @@
 from collections.abc import Sequence
 
 from analysis.grid import Grid
-from analysis.records import Group, Run
+from analysis.groups import Group
+from analysis.records import Run
+from analysis.table import Column, Table
 
-HEADER = ("run", "seed", "command", "revision", "device", "precision", "versions", "date")
+UNKNOWN = "unknown"
 
 
 def grid(groups: Sequence[Group]) -> Grid:
     """Returns a row a record; training time is of all its phases, shared ones included."""
-    arms = (arms for group in groups for arms in group.arms.values())
-    rows = [_row(run) for seeds in arms for run in seeds.values()]
-    header = (*HEADER, "trained (minutes)", "record")
-    return Grid("How each number was made", header, rows)
+    rows = [run for group in groups for seeds in group.arms.values() for run in seeds.values()]
+    return Table("How each number was made", COLUMNS, rows).grid()
 
 
-def _row(run: Run) -> tuple[str, ...]:
-    record = run.record
-    made = record.made
-    versions = ", ".join(f"{name} {found}" for name, found in made.get("versions", {}).items())
-    seconds = [phase.made.get("train_seconds") for phase in record.phases]
-    known = [value for value in seconds if value is not None]
-    return (
-        record.arm,
-        str(record.seed),
-        str(made.get("command", "unknown")),
-        str(made.get("revision", "unknown"))[:10],
-        str(made.get("device", "unknown")),
-        str(made.get("precision", "unknown")),
-        versions or "unknown",
-        str(made.get("date", "unknown")),
-        f"{sum(known) / 60:.0f}" if len(known) == len(seconds) else "unknown",
-        run.path.name,
-    )
+def _made(name: str) -> Column:
+    return Column(name, name, value=lambda run: run.record.made.get(name) or UNKNOWN)
+
+
+def _versions(run: Run) -> str:
+    versions = run.record.made.get("versions", {})
+    return ", ".join(f"{name} {found}" for name, found in versions.items()) or UNKNOWN
+
+
+def _minutes(run: Run) -> str:
+    seconds = [phase.made.get("train_seconds") for phase in run.record.phases]
+    return UNKNOWN if None in seconds else f"{sum(filter(None, seconds)) / 60:.0f}"
+
+
+COLUMNS = (
+    *(Column("record.arm", "run"), Column("record.seed", "seed"), _made("command")),
+    Column("", "revision", value=lambda run: run.record.made.get("revision", UNKNOWN)[:10]),
+    *map(_made, ("device", "precision")),
+    Column("", "versions", value=_versions),
+    _made("date"),
+    Column("", "trained (minutes)", value=_minutes),
+    Column("path.name", "record"),
+)

@@ -12,14 +12,15 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis.figures import forest, plots, sparsity
-from analysis.records import Run, groups
+from analysis.arms import ARMS
+from analysis.figures import forest, sparsity
+from analysis.figures.gallery import Gallery
+from analysis.groups import Group
+from analysis.records import Run
 from analysis.report.inline import svg
-from analysis.report.sections import Picture, Section, anchor, captioned, section, short
+from analysis.report.sections import READING, Picture, Section, anchor, papers, section, short
+from analysis.results import Results
 from analysis.significance import Comparison
-from analysis.tables import paper_table, significance_table, weights_table
-from analysis.tables.files import LEGEND
-from dsd.suite.folder import Suite
 
 HERE = Path(__file__).parent
 TITLE = "Dense-Sparse-Dense training, reproduced"
@@ -30,32 +31,28 @@ INTRO = (
     "paper's reviewers asked for. Where DSD does not win, this page says so."
 )
 AGAINST = {
-    "finetune": "Against the matched fine-tuning (the same phases and rates, no mask)",
-    "baseline": "Against the baseline (which trains for fewer epochs)",
+    "finetune": "the same phases and rates, no mask",
+    "baseline": "which trains for fewer epochs",
 }
 NONE_BESIDE = (
     "None of these runs was made under the paper's conditions: smaller corpora, shorter schedules "
     "or other starting weights, named beside each. They neither confirm nor refute the paper's own "
     "figures."
 )
+GAINS = (
+    "DSD's gain in percent of the other arm's figure: mean and 95 % interval over seeds. "
+    "Hollow: no interval, for want of seeds or of spread. An arrow: beyond the axis."
+)
 FOOTER = "Made by `dsd report` from the run records; the same records give the same page."
 
 
-def build(
-    suite: Suite, runs: Sequence[Run], galleries: Sequence[tuple[list[Run], Path]] = ()
-) -> str:
-    """Returns the page of these runs.
-
-    `galleries`: records of one seed whose captions are shown, each with the folder of its corpus.
-    """
-    found = groups(runs)
-    beside = [group for group in found if not group.reasons_apart(suite)]
-    with plots.style():
-        sections = [section(suite, group, sweep) for group, sweep in sparsity.with_sweeps(found)]
-        comparisons = [one for section in sections for one in section.comparisons]
-        picture = _forest(comparisons)
-    for captions, root in galleries:
-        _add_gallery(sections, captions, root)
+def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> str:
+    """Returns the page of these results; `galleries`: captions, each with one of their runs."""
+    shown = list(sparsity.with_sweeps(results.groups))
+    sections = [section(results, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
+    comparisons = [one for section in sections for one in section.comparisons]
+    for run, gallery in galleries:
+        _add(sections, run, gallery)
     script, style = (_file(name) for name in ("script.js", "style.css"))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_file("page.html.jinja"))
@@ -63,11 +60,11 @@ def build(
         title=TITLE,
         intro=INTRO,
         against=tuple(AGAINST),
-        summary=[*summary(comparisons), *([] if beside else [NONE_BESIDE])],
-        forest=picture,
-        paper=paper_table.grid("Under the paper's conditions", paper_table.lines(suite, beside)),
+        summary=[*summary(comparisons), *([] if results.beside else [NONE_BESIDE])],
+        forest=_forest([group for group, _ in shown]),
+        paper=papers(results),
         sections=sections,
-        legend=(*LEGEND, *significance_table.NOTES, *weights_table.NOTES),
+        legend=READING,
         footer=FOOTER,
         script=Markup(script),
         style=Markup(style),
@@ -83,31 +80,26 @@ def summary(comparisons: Sequence[Comparison]) -> list[str]:
         if verdicts:
             count = verdicts.count
             told.append(
-                f"{words}, over {len(verdicts)} test figures: DSD is better in {count('better')}, "
-                f"worse in {count('worse')}; no difference is shown in {count('none')}; "
-                f"{count('one seed')} have one seed and no verdict."
+                f"Against {ARMS[over].label} ({words}), over {len(verdicts)} test figures: DSD is "
+                f"better in {count('better')}, worse in {count('worse')}; no difference is shown "
+                f"in {count('none')}; {count('one seed')} have one seed and no verdict."
             )
     return told
 
 
-def _forest(comparisons: Sequence[Comparison]) -> Picture | None:
-    figure = forest.picture(comparisons)
-    title = (
-        "DSD's gain in percent of the other arm's figure: mean and 95 % interval over seeds. "
-        "Hollow: no interval, for want of seeds or of spread. An arrow: beyond the axis."
-    )
-    return Picture(title, svg(figure, "forest", title)) if figure else None
+def _forest(found: Sequence[Group]) -> Picture | None:
+    figure = forest.picture(found)
+    return Picture(GAINS, svg(figure, "forest", GAINS)) if figure else None
 
 
-def _add_gallery(sections: list[Section], runs: list[Run], root: Path) -> None:
+def _add(sections: list[Section], run: Run, gallery: Gallery) -> None:
     """Puts captions into the section of their runs, or into one of their own."""
-    name = anchor(runs[0])
-    own = [one for one in sections if one.anchor == name]
+    own = [one for one in sections if one.anchor == anchor(run)]
     if not own:
-        title = f"{short(runs[0])}: captions"
-        own = [Section(name, title, title)]
+        title = f"{short(run)}: captions"
+        own = [Section(anchor(run), title, title)]
         sections += own
-    own[0].gallery = captioned(runs, root)
+    own[0].gallery = gallery
 
 
 def _hash(script: str) -> str:

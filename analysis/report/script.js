@@ -35,7 +35,7 @@ function element(name, attributes, text) {
 
 function panel(stage, layer) {
   const [width, height, left, top, bottom] = [230, 170, 42, 6, 20];
-  const { bins, half, limit } = layer;
+  const { half, limit } = layer, bins = stage.counts.length;
   const step = (width - left) / bins, scale = (height - top - bottom) / limit;
   const picture = element("svg", {
     viewBox: `0 0 ${width} ${height}`, role: "img",

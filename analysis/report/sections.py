@@ -2,38 +2,42 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
 
 from analysis import significance
-from analysis.figures import budgets, curves, gallery, plots, sparsity
-from analysis.grid import Grid, metric_name, split_name
-from analysis.records import Group, Run
-from analysis.report import made as how_made
+from analysis.figures import budgets, curves, sparsity
+from analysis.figures.gallery import Gallery
+from analysis.grid import Grid
+from analysis.groups import Group
+from analysis.records import Run
+from analysis.report import made
 from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
-from analysis.tables import conditions, significance_table, speech_tables, table5, weights_table
-from dsd.runs.record import label
-from dsd.suite.folder import Suite
+from analysis.results import Results
+from analysis.tables import (
+    notes,
+    other_conditions,
+    paper_versus_ours,
+    phases,
+    table5,
+    table7_table9,
+    weights,
+)
+from analysis.tables import significance as tests
+from analysis.tables.files import LEGEND
+from analysis.words import metric_name, split_name
 
-IMAGES, BEAM = 12, 20  # of the gallery
+READING = (*LEGEND, *tests.NOTES, *weights.NOTES)
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A figure inside the page."""
 
     title: str
     svg: str
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """Test images with what the arms say of them."""
-
-    notes: list[str]
-    shown: list[gallery.Shown]
 
 
 @dataclass
@@ -43,15 +47,15 @@ class Section:
     anchor: str
     title: str
     short: str  # its name in the list of sections
-    why: list[str] = field(default_factory=list)  # apart from the paper's figures
-    comparisons: list[significance.Comparison] = field(default_factory=list)
-    tables: list[Grid] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    why: Sequence[str] = ()  # apart from the paper's figures
+    comparisons: Sequence[significance.Comparison] = ()
+    tables: Sequence[Grid] = ()
+    pictures: Sequence[Picture] = ()
     histograms: Histograms | None = None
     heard: str = ""
-    transcripts: list[Heard] = field(default_factory=list)
-    gallery: Photographs | None = None
-    more: list[Grid] = field(default_factory=list)
+    transcripts: Sequence[Heard] = ()
+    gallery: Gallery | None = None
+    more: Sequence[Grid] = ()
     made: Grid | None = None
 
     def verdicts(self, against: Collection[str] = ()) -> list[tuple[str, str]]:
@@ -66,39 +70,37 @@ class Section:
         ]
 
 
-def section(suite: Suite, group: Group, sweep: Sequence[Group]) -> Section:
-    """Returns a group's section; `sweep`: the same recipe and scale at other sparsities."""
-    why = group.reasons_apart(suite)
-    found = Section(anchor(group.runs[0]), conditions.title(group), short(group.runs[0]), why)
-    found.comparisons = significance.comparisons(group)
-    # the notes are the same beneath both
-    phases = replace(conditions.phases_grid(group), notes=())
-    found.tables = [conditions.arms_grid(group, why), phases]
-    found.pictures = _pictures(group, sweep, found.anchor)
-    if "dsd" in group.arms:
-        runs = group.arms["dsd"]
-        found.histograms = histograms(runs[min(runs)])
-    _hear(found, group)
-    found.more = [*significance_table.grids([group]), *_papers(suite, group)]
-    found.more += weights_table.grids([group])
-    found.more += [conditions.arms_grid(one, one.reasons_apart(suite)) for one in sweep]
-    found.made = how_made.grid([group, *sweep])
-    return found
+def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str) -> Section:
+    """Returns a group's section; `sweep`: the same recipe and scale at other sparsities.
+
+    `prefix`: sets the ids in its pictures apart from those of other sections.
+    """
+    run, dsd = group.runs[0], group.arms.get("dsd")
+    told, transcripts = _transcripts(group)
+    return Section(
+        anchor(run),
+        notes.title(group),
+        short(run),
+        results.why(group),
+        significance.comparisons(group),
+        _tables(results, group),
+        _pictures(group, sweep, prefix),
+        histograms(dsd[min(dsd)]) if dsd else None,
+        told,
+        transcripts,
+        more=_more(results, group, sweep),
+        made=made.grid([group, *sweep]),
+    )
 
 
-def captioned(runs: list[Run], root: Path) -> Photographs:
-    """Returns what runs of one seed say of every k-th test image in a corpus' folder."""
-    said = gallery.captions(runs, BEAM)
-    shown, how = gallery.choose(runs, said, root, IMAGES)
-    beam = "; ".join([f"Beam {BEAM}", f"seed {runs[0].record.seed}", *plots.caption(runs[0])])
-    return Photographs([*how, f"{beam}."], shown)
+def papers(results: Results) -> Grid:
+    """Returns the paper's figures beside those of the groups that were run as the paper's were."""
+    return replace(paper_versus_ours.table(results), title="Under the paper's conditions").grid()
 
 
 def anchor(run: Run) -> str:
     """Returns what a link to the run's section ends with."""
-    record = run.record
-    name = label(record.recipe, record.scale, tuple(record.overrides))
-    return re.sub(r"[^\w.-]", "_", name)
+    return re.sub(r"[^\w.-]", "_", run.label)
 
 
 def short(run: Run) -> str:
@@ -108,12 +110,27 @@ def short(run: Run) -> str:
     return ", ".join([record.title + scale, *record.overrides])
 
 
+def _tables(results: Results, group: Group) -> list[Grid]:
+    """Returns what is shown at once; the notes are the same beneath both."""
+    last, all_phases = other_conditions.table(results, group), phases.table(group)
+    return [last.grid(), replace(all_phases, notes=()).grid()]
+
+
+def _more(results: Results, group: Group, sweep: Sequence[Group]) -> list[Grid]:
+    """Returns what a click shows: tests, what only captions or only speech has, weights, sweeps."""
+    mine = replace(results, groups=[group])
+    speech = (table7_table9.tables(mine, one)[1] for one in table7_table9.TABLES)
+    tables = [*tests.tables(mine), *table5.tables(mine), *chain(*speech), *weights.tables([group])]
+    tables += [other_conditions.table(results, one) for one in sweep]
+    return [table.grid() for table in tables]
+
+
 def _pictures(group: Group, sweep: Sequence[Group], prefix: str) -> list[Picture]:
     runs = curves.of_first_seed(group)
     metric = metric_name(group.first.metric)
     drawn = {
         f"Learning curves, seed {runs[0].record.seed}: training, held-out and test figures over "
-        "all phases; lines mark the phases' borders.": curves.picture(runs, curves.segments(runs)),
+        "all phases; lines mark the phases' borders.": curves.picture(runs),
         f"{metric} against epochs spent: compare arms at equal budgets.": budgets.picture(group),
     }
     if sweep:
@@ -125,23 +142,17 @@ def _pictures(group: Group, sweep: Sequence[Group], prefix: str) -> list[Picture
     ]
 
 
-def _hear(found: Section, group: Group) -> None:
-    """Adds the transcripts of the first test set whose texts the records hold."""
+def _transcripts(group: Group) -> tuple[str, list[Heard]]:
+    """Returns how and what is heard of the first test set whose texts the records hold."""
     runs = curves.of_first_seed(group)
     for split in group.splits:
-        found.transcripts = heard(runs, split)
-        if found.transcripts:
-            found.heard = (
-                f"{len(found.transcripts)} utterances of {split_name(split)}, evenly spaced; none "
-                f"is picked by hand. Seed {runs[0].record.seed}, the likeliest symbol of "
-                "each frame, no language model."
+        if found := heard(runs, split):
+            how = (
+                "evenly spaced; none is picked by hand. Seed {}, the likeliest symbol of each frame"
             )
-            return
-
-
-def _papers(suite: Suite, group: Group) -> list[Grid]:
-    """Returns the tables that only captions or only speech has."""
-    if table5.captioning([group]):
-        return table5.grids(suite, group)
-    speech = [table for table in speech_tables.TABLES if speech_tables.of_table(table, [group])]
-    return [speech_tables.phases_grid(suite, group)] if speech else []
+            how = how.format(runs[0].record.seed)
+            return (
+                f"{len(found)} utterances of {split_name(split)}, {how}, no language model.",
+                found,
+            )
+    return "", []

@@ -1,7 +1,8 @@
 """What the arms hear in a few test utterances, word by word, with the errors marked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import jiwer
 
@@ -9,6 +10,7 @@ from analysis.records import Run
 from dsd.runs.record import read_examples
 
 SHOWN = 12  # utterances
+KINDS = {"equal": "right", "substitute": "wrong", "insert": "extra", "delete": "missing"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def heard(runs: Sequence[Run], split: str) -> list[Heard]:
     """
     hypotheses, references = {}, []
     for run in runs:
-        where = "/".join(phase.folder for phase in run.record.phases) + f"/{split}"
+        where = f"{run.address}/{split}"
         examples = read_examples(run.path)
         if f"{where}/hypothesis" in examples:
             hypotheses[run.record.arm] = [str(text) for text in examples[f"{where}/hypothesis"]]
@@ -59,18 +61,12 @@ def words(reference: str, hypothesis: str) -> list[Word]:
     if not said:  # jiwer refuses it
         return [Word("extra", word, "") for word in understood]
     (chunks,) = jiwer.process_words(reference, hypothesis).alignments
-    return [word for chunk in chunks for word in _chunk(chunk, said, understood)]
-
-
-def _chunk(
-    chunk: jiwer.AlignmentChunk, said: Sequence[str], understood: Sequence[str]
-) -> Iterator[Word]:
-    old = said[chunk.ref_start_idx : chunk.ref_end_idx]
-    new = understood[chunk.hyp_start_idx : chunk.hyp_end_idx]
-    if chunk.type == "delete":
-        yield from (Word("missing", "", word) for word in old)
-    elif chunk.type == "insert":
-        yield from (Word("extra", word, "") for word in new)
-    else:
-        kind = "right" if chunk.type == "equal" else "wrong"
-        yield from (Word(kind, *pair) for pair in zip(new, old, strict=True))
+    return [
+        Word(KINDS[chunk.type], *pair)
+        for chunk in chunks
+        for pair in zip_longest(
+            understood[chunk.hyp_start_idx : chunk.hyp_end_idx],
+            said[chunk.ref_start_idx : chunk.ref_end_idx],
+            fillvalue="",
+        )
+    ]

@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.figures.histograms import (
-    choose_layer,
-    count_limit,
-    cut_off,
-    rounds,
-    shown_bins,
-    stages,
-)
+from analysis.figures.histograms import Round, choose_layer, layers, rounds, stages
 from analysis.records import Run
 
 
@@ -27,44 +20,34 @@ class Histograms:
 
 def histograms(run: Run) -> Histograms | None:
     """Returns the histograms of a run's layers, None for an arm that was never pruned."""
-    record = run.record
-    count = rounds(record)
+    names, count = layers(run), len(rounds(run))
     if not count:
         return None
-    names = [name for name, figures in record.phases[0].layers.items() if figures["weights"]]
     return Histograms(
         names,
-        choose_layer(record, None),
+        choose_layer(run, None),
         count,
-        f"Arm {record.arm}, seed {record.seed}. Weight value across, weights per bin upwards; the "
-        "same axes in all stages; the exact zeros stand in another colour beneath the rest, and "
-        "what exceeds the axis is cut off.",
-        {name: [_shown(run, name, number) for number in range(1, count + 1)] for name in names},
+        f"Arm {run.record.arm}, seed {run.record.seed}. Weight value across, weights per bin "
+        "upwards; the same axes in all stages; the exact zeros stand in another colour beneath the "
+        "rest, and what exceeds the axis is cut off.",
+        {name: [_shown(run, name, number + 1) for number in range(count)] for name in names},
     )
 
 
 def _shown(run: Run, layer: str, number: int) -> dict[str, Any]:
-    found = stages(run.record, layer, number)
-    limit, reach = count_limit(found), shown_bins(found)
-    beyond = max(1 - stage.counts[reach].sum() / max(1, stage.nonzero) for stage in found)
+    found = Round(stages(run, layer, number))
+    reach = found.reach
     return {
-        "bins": reach.stop - reach.start,
-        "half": float(f"{found[0].edges[reach.stop]:.6g}"),
-        "limit": round(limit),
-        "said": f"{layer}: {found[0].weights:,} weights; at most {beyond:.1%} of the non-zero ones "
-        "lie beyond the axis.",
+        "half": float(f"{found.end:.6g}"),
+        "limit": round(found.limit),
+        "said": f"{layer}: {found.stages[0].weights:,} weights; {found.beyond}.",
         "stages": [
             {
                 "name": stage.name,
                 "counts": stage.counts[reach].tolist(),
                 "zeros": stage.zeros,
-                "said": "; ".join(
-                    filter(
-                        None,
-                        [f"{stage.zeros / stage.weights:.1%} exactly zero", cut_off(stage, limit)],
-                    )
-                ),
+                "said": "; ".join(found.said(stage)),
             }
-            for stage in found
+            for stage in found.stages
         ],
     }

@@ -1,14 +1,28 @@
-"""Where a report's records and photographs come from, and where it goes."""
+"""Where a report's records and photographs come from, and where it goes.
 
+A page is kept in runs/cache/ under a checksum of all that it is made from, and not made twice.
+"""
+
+import hashlib
 import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analysis.figures.curves import of_first_seed
-from analysis.records import Run, groups, read_all
-from analysis.report.page import build
+import dsd
 from dsd.errors import UserError
 from dsd.runs.files import write_atomically
-from dsd.suite.folder import Suite, corpus_folder
+from dsd.suite.folder import Suite
+
+if TYPE_CHECKING:
+    from analysis.figures.gallery import Gallery
+    from analysis.groups import Group
+    from analysis.records import Run
+
+CODE = ("data", "recipes", "results/paper", "results/miniature")  # beside dsd and analysis
+LIBRARIES = ("jinja2", "jiwer", "matplotlib", "numpy", "pillow", "pydantic", "scipy")
 
 
 def write(suite: Suite, records: Path, scale: str | None, out: Path | None) -> Path:
@@ -17,33 +31,72 @@ def write(suite: Suite, records: Path, scale: str | None, out: Path | None) -> P
     Where FLICKR8K points at the photographs, captions of them are shown, and the page stays out of
     results/; else the miniature's captions, of results/miniature/.
     """
-    runs = read_all(records, scale)
-    if not runs:
-        raise UserError(f"{records}: no record{f' of scale {scale}' if scale else ''}; run some")
-    photographs = bool(os.environ.get("FLICKR8K")) and scale != "mini"
-    galleries = captions(suite, runs if photographs or scale == "mini" else miniature(suite))
+    photographs = _photographs(scale)
     committed = records == suite.root / "results" / "runs" and not (scale or photographs)
     default = suite.root / ("results" if committed else "runs") / "report.html"
     path = out or default
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, build(suite, runs, galleries).encode())
+    kept = suite.root / "runs" / "cache" / f"report.{_checksum(suite, records, scale)}.html"
+    if photographs or not kept.exists():
+        text = page(suite, records, scale).encode()
+        if not photographs:
+            _keep(kept, text)
+    else:
+        text = kept.read_bytes()
+    write_atomically(path, text)
     return path
 
 
-def miniature(suite: Suite) -> list[Run]:
-    """Returns the records of miniatures that are there for their pictures alone."""
-    return read_all(suite.root / "results" / "miniature")
+def page(suite: Suite, records: Path, scale: str | None) -> str:
+    """Returns the page itself. Raises UserError where there is no record."""
+    from analysis import results  # here: what a kept page can do without takes a second
+    from analysis.cache import kept
+    from analysis.report.page import build
+
+    with kept(suite.root):
+        found = results.read(suite, records, scale)
+        if not found.groups:
+            raise UserError(f"{records}: no record; run some")
+        if _photographs(scale) or scale == "mini":
+            return build(found, galleries(suite, found.groups))
+        pictured = results.read(suite, suite.root / "results" / "miniature")
+        return build(found, galleries(suite, pictured.groups))
 
 
-def captions(suite: Suite, runs: list[Run]) -> list[tuple[list[Run], Path]]:
-    """Returns the captioning runs of one seed, group by group, and where their corpus lies."""
-    return [
-        (
-            of_first_seed(group),
-            corpus_folder(
-                suite, suite.recipe(group.first.recipe, group.first.scale), suite.root / "runs"
-            ),
-        )
-        for group in groups(runs)
-        if group.first.corpus.get("name") == "flickr8k" and not group.first.overrides
+def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Gallery]]":
+    """Returns captions of each group of captioning runs, of one seed, with one of the runs."""
+    from analysis.figures import gallery
+    from analysis.figures.curves import of_first_seed
+
+    told = [
+        of_first_seed(group)
+        for group in groups
+        if group.first.corpus.get("name") == gallery.CORPUS and not group.first.overrides
     ]
+    return [
+        (runs[0], gallery.of_runs(runs, gallery.folder(suite, runs[0].record))) for runs in told
+    ]
+
+
+def _photographs(scale: str | None) -> bool:
+    return bool(os.environ.get("FLICKR8K")) and scale != "mini"
+
+
+def _checksum(suite: Suite, records: Path, scale: str | None) -> str:
+    """Returns a checksum of what a page is made from: records, code, libraries, what is asked."""
+    asked = [str(records), str(scale), sys.version, *map(version, LIBRARIES)]
+    found = hashlib.sha256("\n".join(asked).encode())
+    packages = [Path(dsd.__file__).parent, Path(__file__).parents[1]]
+    for folder in (records, *packages, *(suite.root / name for name in CODE)):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                found.update(f"{path}\n{path.stat().st_size}\n".encode())
+                found.update(path.read_bytes())
+    return found.hexdigest()[:32]
+
+
+def _keep(path: Path, text: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob("report.*.html"):
+        old.unlink()
+    write_atomically(path, text)

@@ -1,27 +1,29 @@
 """`dsd tables`: what it prints, what it writes, and whether what was written is still true."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from analysis import paper_files
+from analysis.arms import ARMS
 from analysis.grid import Grid, csv_text
-from analysis.records import Group, groups, read_all
+from analysis.results import Results
+from analysis.table import Table
 from analysis.tables import (
-    architectures,
-    conditions,
-    image_tables,
-    paper_table,
+    other_conditions,
+    paper_versus_ours,
+    phases,
     recipes_page,
-    significance_table,
-    speech_tables,
+    significance,
     table1,
+    table2_table3_table4_appendix,
     table5,
-    weights_table,
+    table6_table8,
+    table7_table9,
+    weights,
 )
 from dsd.errors import UserError
 from dsd.suite.folder import Suite
@@ -35,8 +37,7 @@ UNVERIFIED = "†: not verified in a copy of the paper."
 LEGEND = (
     "Ours: mean ± sample standard deviation (n seeds). Not run: there is no record.",
     GAIN,
-    "finetune: dsd's phases and rates without a mask. random: with a random mask. llr: the dense "
-    "training goes on at a low rate.",
+    "; ".join(f"{arm.name}: {arm.label}" for arm in ARMS.values()) + ".",
     UNVERIFIED,
 )
 WITH_INTERVALS = [line for line in LEGEND if line != GAIN]  # where intervals say more
@@ -45,142 +46,113 @@ ALL_OF_IT = (
     "Phases, notes and sweeps: "
     "[results/tables/other_conditions.md](results/tables/other_conditions.md)."
 )
-TEX_MADE_BY = "% written by `dsd tables`; do not edit; needs \\usepackage{booktabs,graphicx}\n"
+TEX_NEEDS = "% for lualatex or xelatex with \\usepackage{booktabs,graphicx}\n"
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
 
 
 @dataclass(frozen=True)
 class Page:
-    """One of the pages in results/tables/, from which its three files follow."""
+    """One of the pages in results/tables/, from which its files follow."""
 
     name: str
     title: str
-    beside: list[Grid]  # with the paper's figures, run or not
-    ours: list[Grid]  # of our records
-    rows: Iterable[dict[str, Any]]  # the same as numbers
+    beside: Sequence[Table] = ()  # with the paper's figures, run or not
+    ours: Sequence[Table] = ()  # of our records
     legend: Sequence[str] = LEGEND
 
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """Returns its tables in words, those of the paper first."""
+        grids = [table.grid() for table in [*self.beside, *self.ours]]
+        return [grid for grid in grids if grid.rows]
+
     def files(self, folder: Path) -> dict[Path, str]:
-        """Returns what the page's Markdown, CSV and LaTeX should hold."""
-        grids = [*self.beside, *self.ours]
-        body = _joined(grids, self.legend) if grids else "No runs yet.\n"
-        # A float leaves its place: each takes the legend along.
-        floats = [replace(grid, notes=(*grid.notes, *self.legend)).latex() for grid in grids]
+        """Returns what the page's Markdown and CSV should hold."""
+        body = _joined(self.grids, self.legend) if self.grids else "No runs yet.\n"
+        rows = chain.from_iterable(table.csv_rows() for table in [*self.beside, *self.ours])
         return {
             folder / f"{self.name}.md": f"{MADE_BY}# {self.title}\n\n{body}",
-            folder / f"{self.name}.csv": csv_text(self.rows),
-            folder / f"{self.name}.tex": "\n".join([TEX_MADE_BY, *floats]),
+            folder / f"{self.name}.csv": csv_text(rows),
         }
 
+    def latex(self) -> str:
+        """Returns the tables as LaTeX. A float leaves its place: each takes the legend along."""
+        floats = [replace(one, notes=(*one.notes, *self.legend)) for one in self.grids]
+        return "\n".join([TEX_NEEDS, *(one.latex() for one in floats)])
 
-def show(suite: Suite, records: Path, scale: str | None, console: Console) -> None:
-    """Prints the tables of a folder's records, of all scales or of one.
 
-    Raises UserError when there is no record of the scale, or a record cannot be used.
-    """
-    found = groups(read_all(records, scale))
-    if not found and scale not in (None, "full"):
-        example = next(iter(suite.recipes))
-        raise UserError(
-            f"{records}: no record of scale {scale}; make some, for example with: "
-            f"dsd run {example} --scale {scale} --arm all"
-        )
-    for page in pages(suite, found):
-        beside = page.beside if scale in (None, "full") else []
-        for grid in [*beside, *page.ours]:
+def pages(results: Results) -> list[Page]:
+    """Returns every page. Raises UserError that names a table of the paper that is damaged."""
+    papers = {one: table7_table9.tables(results, one) for one in table7_table9.TABLES}
+    return [
+        Page(
+            "paper_versus_ours", "The paper's figures and ours", [paper_versus_ours.table(results)]
+        ),
+        Page(
+            "other_conditions",
+            "Under other conditions than the paper's",
+            ours=[other_conditions.table(results, group) for group in results.apart],
+        ),
+        _beside("table1", [table1.table(results)], legend=PAPERS),
+        *_images(results),
+        Page(
+            "model_zoo",
+            "The model zoo beside ours",
+            [paper_versus_ours.zoo(results)],
+            legend=(*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
+        ),
+        _beside("table5", ours=table5.tables(results), legend=WITH_INTERVALS),
+        *(
+            _beside(one.page, [table6_table8.table(results, one)], legend=[UNVERIFIED])
+            for one in table6_table8.TABLES
+        ),
+        *(_beside(one.page, *both, WITH_INTERVALS) for one, both in papers.items()),
+        Page("phases", "After every phase", ours=[phases.table(group) for group in results.groups]),
+        Page(
+            "significance",
+            "Does DSD beat the other arms?",
+            ours=significance.tables(results),
+            legend=significance.NOTES,
+        ),
+        Page(
+            "weights",
+            "What became of the weights",
+            ours=weights.tables(results.groups),
+            legend=weights.NOTES,
+        ),
+    ]
+
+
+def show(pages: Sequence[Page], console: Console, papers: bool = True) -> None:
+    """Prints the pages, `papers`: the tables beside the paper's, too."""
+    for page in pages:
+        for grid in page.grids[0 if papers else len(page.beside) :]:
             grid.show(console)
     for line in LEGEND:
         console.print(line, style="dim")
 
 
-def pages(suite: Suite, found: Sequence[Group]) -> list[Page]:
-    """Returns every page, of records put into groups.
-
-    Raises UserError that names the file when one of the paper's tables is missing or damaged.
-    """
-    paper_files.check(suite.root / "results" / "paper")
-    beside, apart = _sort_out(suite, found)
-    lines, zoo = list(paper_table.lines(suite, beside)), list(table1.zoo(suite, beside))
-    captions = table5.captioning(found)
-    return [
-        Page(
-            "paper_versus_ours",
-            "The paper's figures and ours",
-            [paper_table.grid("Under the paper's conditions", lines)],
-            [],
-            paper_table.rows(lines),
-        ),
-        Page(
-            "other_conditions",
-            "Under other conditions than the paper's",
-            [],
-            [conditions.arms_grid(group, why) for group, why in apart],
-            chain.from_iterable(conditions.arms_rows(group) for group, _ in apart),
-        ),
-        Page(
-            "table1",
-            "Table 1 beside ours",
-            [table1.grid(suite, beside)],
-            [],
-            table1.csv_rows(suite, beside),
-            PAPERS,
-        ),
-        *_images(suite, beside),
-        Page(
-            "model_zoo",
-            "The model zoo beside ours",
-            [paper_table.grid("Model zoo, ImageNet", zoo)],
-            [],
-            ({"network": line.title, **row} for line in zoo for row in paper_table.rows([line])),
-            (*LEGEND, "Sparsities, epochs and rates: docs/recipes.md."),
-        ),
-        Page(
-            "table5",
-            "Table 5 beside ours",
-            [],
-            [grid for group in captions for grid in table5.grids(suite, group)],
-            table5.csv_rows(suite, captions),
-            WITH_INTERVALS,
-        ),
-        *_sizes(suite),
-        *_speech(suite, found),
-        Page(
-            "phases",
-            "After every phase",
-            [],
-            [conditions.phases_grid(group) for group in found],
-            chain.from_iterable(map(conditions.phases_rows, found)),
-        ),
-        Page(
-            "significance",
-            "Does DSD beat the other arms?",
-            [],
-            significance_table.grids(found),
-            significance_table.csv_rows(found),
-            significance_table.NOTES,
-        ),
-        Page(
-            "weights",
-            "What became of the weights",
-            [],
-            weights_table.grids(found),
-            weights_table.csv_rows(found),
-            weights_table.NOTES,
-        ),
-    ]
+def write_latex(pages: Sequence[Page], folder: Path) -> list[Path]:
+    """Writes a file a page that has tables, and returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for page in pages:
+        if page.grids:
+            written.append(folder / f"{page.name}.tex")
+            written[-1].write_text(page.latex(), encoding="utf-8")
+    return written
 
 
-def files(suite: Suite) -> dict[Path, str]:
-    """Returns what each generated file should hold, from the committed records and the recipes."""
-    found = groups(read_all(suite.root / "results" / "runs"))
-    folder = suite.root / "results" / "tables"
+def files(results: Results, made: Sequence[Page]) -> dict[Path, str]:
+    """Returns what each generated file should hold: of the pages, README and docs/recipes.md."""
+    root = results.suite.root
     wanted: dict[Path, str] = {}
-    for page in pages(suite, found):
-        wanted |= page.files(folder)
-    wanted[suite.root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(suite)
-    readme = suite.root / "README.md"
+    for page in made:
+        wanted |= page.files(root / "results" / "tables")
+    wanted[root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(results.suite)
+    readme = root / "README.md"
     if readme.exists() and BEGIN in (text := readme.read_text(encoding="utf-8")):
-        wanted[readme] = _between_markers(readme, text, _short(suite, found))
+        wanted[readme] = _between_markers(readme, text, _short(results))
     return wanted
 
 
@@ -193,16 +165,15 @@ def stale(wanted: dict[Path, str]) -> list[Path]:
     ]
 
 
-def check(suite: Suite) -> None:
+def check(suite: Suite, wanted: dict[Path, str]) -> None:
     """Raises UserError that names the generated files that are stale."""
-    names = [str(path.relative_to(suite.root)) for path in stale(files(suite))]
+    names = [str(path.relative_to(suite.root)) for path in stale(wanted)]
     if names:
         raise UserError(f"{', '.join(names)}: stale; write anew with: dsd tables")
 
 
-def write(suite: Suite) -> list[Path]:
+def write(wanted: dict[Path, str]) -> list[Path]:
     """Writes the generated files that are stale and returns them."""
-    wanted = files(suite)
     changed = stale(wanted)
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,65 +181,29 @@ def write(suite: Suite) -> list[Path]:
     return changed
 
 
-def _images(suite: Suite, beside: Sequence[Group]) -> list[Page]:
+def _beside(
+    name: str,
+    papers: Sequence[Table] = (),
+    ours: Sequence[Table] = (),
+    legend: Sequence[str] = LEGEND,
+) -> Page:
+    title = name.replace("table", "Table ").capitalize()
+    return Page(name, f"{title} beside ours", papers, ours, legend)
+
+
+def _images(results: Results) -> list[Page]:
     """Returns tables 2 to 4 and the appendix; two networks may share a page."""
-    found = []
-    for name in dict.fromkeys(table.page for table in image_tables.TABLES):
-        tables = [table for table in image_tables.TABLES if table.page == name]
-        grids = [grid for table in tables for grid in image_tables.grids(suite, table, beside)]
-        rows = [row for table in tables for row in image_tables.csv_rows(suite, table, beside)]
-        title = f"{name.replace('table', 'Table ').capitalize()} beside ours"
-        found.append(Page(name, title, grids, [], rows, PAPERS))
-    return found
+    made: dict[str, list[Table]] = {}
+    for one in table2_table3_table4_appendix.TABLES:
+        tables = table2_table3_table4_appendix.tables(results, one)
+        made.setdefault(one.page, []).extend(tables)
+    return [_beside(name, tables, legend=PAPERS) for name, tables in made.items()]
 
 
-def _sizes(suite: Suite) -> list[Page]:
-    return [
-        Page(
-            f"table{table.number}",
-            f"Table {table.number} beside ours",
-            [architectures.grid(suite, table)],
-            [],
-            architectures.csv_rows(suite, table),
-            [UNVERIFIED],
-        )
-        for table in architectures.TABLES
-    ]
-
-
-def _speech(suite: Suite, found: Sequence[Group]) -> list[Page]:
-    pages = []
-    for table in speech_tables.TABLES:
-        mine = speech_tables.of_table(table, found)
-        pages.append(
-            Page(
-                f"table{table.number}",
-                f"Table {table.number} beside ours",
-                speech_tables.papers_grids(suite, table, mine),
-                [speech_tables.phases_grid(suite, group) for group in mine],
-                speech_tables.csv_rows(suite, table, mine),
-                WITH_INTERVALS,
-            )
-        )
-    return pages
-
-
-def _short(suite: Suite, found: Sequence[Group]) -> str:
+def _short(results: Results) -> str:
     """Returns README's tables: the paper's conditions, and a line each of the others."""
-    beside, apart = _sort_out(suite, found)
-    main = paper_table.grid("Under the paper's conditions", paper_table.lines(suite, beside))
-    # Sweeps are left to results/tables/.
-    whole = [(group, why) for group, why in apart if not group.first.overrides]
-    others = [conditions.overview_grid(whole)] if whole else []
-    return _joined([main, *others], [*LEGEND, ALL_OF_IT])
-
-
-def _sort_out(
-    suite: Suite, found: Sequence[Group]
-) -> tuple[list[Group], list[tuple[Group, list[str]]]]:
-    """Returns the groups that may stand beside the paper's figures, and the others with reasons."""
-    judged = [(group, group.reasons_apart(suite)) for group in found]
-    return [group for group, why in judged if not why], [(g, why) for g, why in judged if why]
+    grids = [paper_versus_ours.table(results).grid(), other_conditions.overview(results).grid()]
+    return _joined([grid for grid in grids if grid.rows], [*LEGEND, ALL_OF_IT])
 
 
 def _joined(grids: Sequence[Grid], legend: Sequence[str]) -> str:

@@ -5,10 +5,12 @@ from typing import Any
 
 import yaml
 
-from analysis.grid import Grid, number, phase_name
+from analysis.arms import ordered
+from analysis.grid import Grid
+from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Recipe
+from dsd.suite.recipe import LOADER, Recipe
 
 INTRO = """\
 # Recipes and arms
@@ -23,7 +25,7 @@ scales than `full` every schedule is ours.
 def page(suite: Suite) -> str:
     """Returns the page: recipe x arm at a glance, then a section a recipe."""
     recipes = {name: suite.recipe(name) for name in suite.recipes}
-    arms = list(dict.fromkeys(arm for recipe in recipes.values() for arm in recipe.arms))
+    arms = ordered(arm for recipe in recipes.values() for arm in recipe.arms)
     rows = [
         (f"[{name}](#{name})", *(r.arms[arm].source if arm in r.arms else "-" for arm in arms))
         for name, r in recipes.items()
@@ -41,7 +43,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
     arms = Grid(recipe.title, header, rows, tuple(_facts(recipe)))
-    scales = yaml.safe_load(suite.recipes[name].read_text(encoding="utf-8")).get("scales") or {}
+    scales = yaml.load(suite.recipes[name].read_text(encoding="utf-8"), LOADER).get("scales") or {}
     lines = [_scale(recipe, suite.recipe(name, scale)) for scale in scales]
     return f"## {name}\n\n{arms.markdown()}" + "".join(lines)
 

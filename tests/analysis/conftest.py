@@ -1,5 +1,7 @@
 """A house of made-up records: recipes, the paper's figures, and runs whose errors are given."""
 
+import csv
+import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.tables.table5 import TABLE
+from analysis import results
+from analysis.grid import Grid
+from analysis.groups import Group
+from analysis.tables import files
 from dsd.runs import record
 from dsd.suite.folder import Suite
 
@@ -51,6 +56,63 @@ class House:
     @property
     def runs(self) -> Path:
         return self.suite.root / "results" / "runs"
+
+    @property
+    def results(self) -> results.Results:
+        return results.read(self.suite)
+
+    @property
+    def group(self) -> Group:
+        """The only group of the records."""
+        (found,) = self.results.groups
+        return found
+
+    def page(self, name: str) -> files.Page:
+        return next(page for page in files.pages(self.results) if page.name == name)
+
+    def csv(self, page: str, *keys: str) -> dict[Any, dict[str, str]]:
+        """Returns the rows of a page's CSV by what they have in some columns."""
+        (text,) = (
+            text for path, text in self.page(page).files(Path()).items() if path.suffix == ".csv"
+        )
+        rows = list(csv.DictReader(io.StringIO(text)))
+        found = {tuple(row[key] for key in keys) if keys[1:] else row[keys[0]]: row for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+    def written(self) -> dict[str, str]:
+        """Returns what each generated file should hold, by its name."""
+        found = self.results
+        return {path.name: text for path, text in files.files(found, files.pages(found)).items()}
+
+    def write(self) -> list[Path]:
+        found = self.results
+        return files.write(files.files(found, files.pages(found)))
+
+    def check(self) -> None:
+        found = self.results
+        files.check(self.suite, files.files(found, files.pages(found)))
+
+    def three_seeds(
+        self,
+        run: Callable[..., Path] | None = None,
+        *middle: float,
+        first: float = 30.0,
+        sign: int = -1,
+        **conditions: Any,
+    ) -> None:
+        """Writes dsd over baseline: 2, 2.5, 3, and over finetune: -1, 0, 1; `sign`: what is better.
+
+        The baseline has 30, 31, 32; `middle` stands between the dense phase and the last.
+        """
+        run = run or self.run
+        for seed in range(3):
+            baseline = first + seed
+            dsd = baseline + sign * (2 + seed / 2)
+            run("baseline", seed, baseline, **conditions)
+            run("dsd", seed, baseline, *(middle or (33.0,)), dsd, **conditions)
+            finetune = dsd + sign * (1 - seed)
+            run("finetune", seed, baseline, *(middle or (33.0,)), finetune, **conditions)
 
     def run(
         self,
@@ -144,6 +206,13 @@ class House:
         return path
 
 
+def lines(grid: Grid) -> dict[str, dict[str, str]]:
+    """Returns a table's lines by their first cell: what is under each header."""
+    found = {row[0]: dict(zip(grid.header, row, strict=True)) for row in grid.rows}
+    assert len(found) == len(grid.rows)
+    return found
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """Two recipes with a row in the paper, one without; no record yet."""
@@ -186,12 +255,14 @@ def captions(house):
     path = house.suite.root / "recipes" / "flickr8k" / "neuraltalk.yaml"
     path.parent.mkdir()
     path.write_text(
-        recipe.replace("table: table4_resnet\ncolumn: resnet18", f"table: {TABLE}")
+        recipe.replace("table: table4_resnet\ncolumn: resnet18", "table: table5_neuraltalk")
         .replace("ResNet-18", "NeuralTalk")
         .replace("width: 8", "features: vgg16")
     )
 
     def run(arm: str, seed: int, *figures: float, **conditions) -> Path:
+        nodes = house.suite.recipe("flickr8k-neuraltalk").plan(arm)
+        figures = (50.0,) * (len(nodes) - len(figures)) + figures
         return house.run(
             arm,
             seed,
@@ -201,5 +272,77 @@ def captions(house):
             scored=[scored(figure) for figure in figures],
             **conditions,
         )
+
+    return run
+
+
+SPEECH = """\
+title: {title}
+{row}
+optimizer: {{name: sgd, momentum: 0.9}}
+task: {{network: {network}}}
+phases:
+  dense: {{epochs: 50, lr: 8.0e-4}}
+  dense_on: {{epochs: 100, lr: 8.0e-4}}
+  sparse1: {{epochs: 50, lr: 5.0e-4, sparsity: 0.5}}
+  redense1: {{epochs: 50, lr: 3.0e-4}}
+  sparse2: {{epochs: 50, lr: 1.0e-4, sparsity: 0.25}}
+  redense2: {{epochs: 50, lr: 3.0e-5}}
+  llr: {{epochs: 200, lr: 3.0e-5}}
+arms:
+  baseline: {{source: ours, phases: [dense, dense_on]}}
+  dsd: {{source: ours, phases: &path [dense, sparse1, redense1, sparse2, redense2]}}
+  llr: {{source: ours, phases: [dense, llr]}}
+  finetune: {{source: ours, phases: *path, mask: none}}
+  random: {{source: ours, phases: *path, mask: random}}
+scales:
+  short: {{}}
+  mini: {{}}
+"""
+
+
+@pytest.fixture
+def speech(house):
+    """The house with speech recipes; returns what writes a record of one.
+
+    The figures are the WER after the last phases. The CER is a third of it; eval93 has 5 more.
+    """
+    for corpus, network, title, row in (
+        ("wsj", "deepspeech", "DeepSpeech on WSJ", "table: table7_deepspeech"),
+        ("wsj", "deepspeech2", "DeepSpeech 2 on WSJ", "table: table9_deepspeech2"),
+        ("an4", "deepspeech", "DeepSpeech on AN4", ""),
+        ("librispeech", "deepspeech2", "DeepSpeech 2 on LibriSpeech", ""),
+    ):
+        path = house.suite.root / "recipes" / corpus / f"{network}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SPEECH.format(title=title, network=network, row=row))
+
+    def run(arm, seed, *wers: float, recipe="wsj-deepspeech", tests=None, **conditions) -> Path:
+        tests = tests or (("eval92", "eval93") if recipe.startswith("wsj") else ("test",))
+        nodes = house.suite.recipe(recipe).plan(arm)
+        if arm == "baseline" and len(wers) == 1:
+            wers = wers * 2
+        wers = (60.0,) * (len(nodes) - len(wers)) + wers
+        scored = [
+            {
+                split: {"loss": 9.0, "wer_pct": wer + 5 * j, "cer_pct": wer / 3}
+                for j, split in enumerate(tests)
+            }
+            for wer in wers
+        ]
+        return house.run(
+            arm, seed, recipe=recipe, metric="wer_pct", scored=scored, tests=tests, **conditions
+        )
+
+    return run
+
+
+@pytest.fixture
+def image(house):
+    """Returns what writes a record of ResNet-18; `errors` are top-1, and twice the top-5 error."""
+
+    def run(arm: str, seed: int, *errors: float, **conditions) -> Path:
+        tests = [{"test": {"top1_error_pct": e, "top5_error_pct": e / 2}} for e in errors]
+        return house.run(arm, seed, scored=tests, **conditions)
 
     return run

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-from analysis.records import groups, read_all
-
 
 def as_before(path: Path) -> None:
     """Writes a record's settings as version 0.1.0 wrote them."""
@@ -20,8 +18,7 @@ def as_before(path: Path) -> None:
 def test_runs_of_two_versions_share_a_mean(house):
     as_before(house.run("dsd", 0, 30.0))
     house.run("dsd", 1, 31.0)
-    (group,) = groups(read_all(house.runs))
-    assert group.final("dsd", "test") == {0: 30.0, 1: 31.0}
+    assert house.group.values("dsd", "test") == {0: 30.0, 1: 31.0}
 
 
 def test_runs_that_differ_in_a_setting_do_not(house, rewrite):
@@ -29,4 +26,4 @@ def test_runs_that_differ_in_a_setting_do_not(house, rewrite):
     other = house.run("dsd", 1, 31.0)
     content = json.loads(other.read_text())
     rewrite(other, settings={**content["settings"], "momentum": "keep"})
-    assert len(groups(read_all(house.runs))) == 2
+    assert len(house.results.groups) == 2

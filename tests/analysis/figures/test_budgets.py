@@ -2,10 +2,11 @@
 
 import pytest
 
+from analysis.arms import BLUE, GREY
 from analysis.figures import budgets
-from analysis.figures.budgets import Point, points
-from analysis.figures.plots import one_group
-from analysis.records import Spread
+from analysis.figures.budgets import points
+from analysis.groups import of_one_group
+from analysis.statistics import Spread
 from dsd.errors import UserError
 
 
@@ -21,35 +22,25 @@ def paths(house):
     ]
 
 
-def lines(axes):
-    """Returns {colour: points} of the lines that join markers."""
-    return {
-        line.get_color(): line.get_xydata().tolist()
-        for line in axes.lines
-        if line.get_linestyle() == "-" and line.get_marker() not in ("None", "_")
-    }
-
-
 def test_points_are_the_ends_of_phases(paths):
-    group = one_group(paths)
+    group = of_one_group(paths)
     sd = 2 * 2**0.5
     assert points(group, "dsd", "test") == [
-        Point(3.0, Spread(42.0, pytest.approx(sd), 2)),
-        Point(4.25, Spread(50.0, 0.0, 2)),
-        Point(5.25, Spread(40.0, pytest.approx(2**0.5), 2)),
+        (3.0, Spread(42.0, pytest.approx(sd), 2)),
+        (4.25, Spread(50.0, 0.0, 2)),
+        (5.25, Spread(40.0, pytest.approx(2**0.5), 2)),
     ]
-    assert points(group, "random", "test")[-1] == Point(5.25, Spread(80.0, None, 1))
+    assert points(group, "random", "test")[-1] == (5.25, Spread(80.0, None, 1))
 
 
-def test_the_picture_draws_means_bars_and_the_baselines_end(paths):
-    figure = budgets.picture(one_group(paths))
+def test_the_picture_draws_means_bars_and_the_baselines_end(paths, lines):
+    figure = budgets.picture(of_one_group(paths))
     both, without = figure.axes
     drawn = lines(both)
-    grey, blue = budgets.plots.GREY, budgets.plots.BLUE
-    assert drawn[grey] == [[3.0, 42.0]]
-    assert [y for _, y in drawn[blue]] == [42.0, 50.0, 40.0]
-    assert [x for x, _ in drawn[blue]] == pytest.approx([3.0, 4.25, 5.25], abs=0.1)
-    assert drawn[blue][0][0] == 3.0  # where arms part they are at one place
+    assert drawn[GREY] == [[3.0, 42.0]]
+    assert [y for _, y in drawn[BLUE]] == [42.0, 50.0, 40.0]
+    assert [x for x, _ in drawn[BLUE]] == pytest.approx([3.0, 4.25, 5.25], abs=0.1)
+    assert drawn[BLUE][0][0] == 3.0  # where arms part they are at one place
     assert both.get_xlim()[0] == 0
     bars = [c.lines[2][0].get_segments() for c in without.containers]
     assert (
@@ -65,26 +56,29 @@ def test_the_picture_draws_means_bars_and_the_baselines_end(paths):
     assert told == ["baseline (n 2)", "dsd (n 2)", "random (n 1)"]
 
 
-def test_every_test_set_has_a_row(captions):
-    figure = budgets.picture(one_group([captions("dsd", 0, 50.0, 45.0, 52.0)]))
+def test_every_test_set_has_a_row(captions, lines):
+    figure = budgets.picture(of_one_group([captions("dsd", 0, 50.0, 45.0, 52.0)]))
     first, second = figure.axes
     assert first.get_ylabel() == "beam 1: BLEU-4"
     assert second.get_ylabel() == "beam 20: BLEU-4"
-    assert [y for _, y in lines(first)[budgets.plots.BLUE]] == [20.0, 15.0, 22.0]
-    assert [y for _, y in lines(second)[budgets.plots.BLUE]] == [21.0, 16.0, 23.0]
+    assert [y for _, y in lines(first)[BLUE]] == [20.0, 15.0, 22.0]
+    assert [y for _, y in lines(second)[BLUE]] == [21.0, 16.0, 23.0]
 
 
-def test_files_are_the_same_bytes_each_time(paths, tmp_path):
-    first = budgets.draw(paths, tmp_path / "one")
-    again = budgets.draw(paths[::-1], tmp_path / "two")
-    names = ["images-resnet18.budgets.png", "images-resnet18.budgets.svg"]
-    assert [path.name for path in first] == names
-    for one, two in zip(first, again, strict=True):
-        assert one.read_bytes() == two.read_bytes()
+def test_arms_that_nobody_knows_have_looks_of_their_own(house, lines):
+    recipe, names = house.suite.recipes["images-resnet18"], ("ours", "theirs", "dsd")
+    arms = "".join(f"  {name}: {{source: ours, phases: [dense, sparse]}}\n" for name in names[:2])
+    recipe.write_text(recipe.read_text().replace("arms:\n", f"arms:\n{arms}"))
+    figure = budgets.picture(of_one_group([house.run(name, 0, 40.0, 39.0) for name in names]))
+    assert len(lines(figure.axes[0])) == 3
+    (legend,) = figure.legends
+    assert len({line.get_marker() for line in legend.legend_handles}) == 3
 
 
-def test_records_that_do_not_belong_together_are_refused(house, paths, tmp_path):
+def test_records_that_do_not_belong_together_are_refused(house, paths, command):
     other = house.run("dsd", 0, 30.0, scale="short")
-    fault = r"baseline\.seed0\.json and images-resnet18\.short\.dsd\.seed0\.json: not of one recipe"
-    with pytest.raises(UserError, match=fault):
-        budgets.draw([*paths, other], tmp_path)
+    refused = command("budgets", *paths, other).exception
+    assert isinstance(refused, UserError)
+    assert "baseline.seed0.json and images-resnet18.short.dsd.seed0.json: not of one recipe" in str(
+        refused
+    )

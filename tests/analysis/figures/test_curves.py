@@ -2,9 +2,10 @@
 
 import pytest
 
-from analysis.figures import curves
-from analysis.figures.curves import heldout_metric, of_first_seed, segments, train_metric
-from analysis.records import Run, groups
+from analysis.figures import curves, plots
+from analysis.figures.curves import logged, of_first_seed, segments
+from analysis.groups import groups
+from analysis.records import Run
 from dsd.errors import UserError
 from dsd.runs.record import read
 
@@ -54,7 +55,7 @@ def test_segments_hold_the_logs_end_to_end(paths):
 def test_training_that_does_not_measure_the_metric_shows_its_loss(house):
     logs = [[{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}}]]
     path = house.run("baseline", 0, 30.0, logs=logs)
-    assert train_metric(runs([path])) == "loss"
+    assert logged(runs([path]), "train") == "loss"
     (segment,) = segments(runs([path]))
     assert segment.train == [(1.0, 2.0)]
     assert segment.heldout == []
@@ -62,7 +63,7 @@ def test_training_that_does_not_measure_the_metric_shows_its_loss(house):
 
 def test_the_picture_draws_the_points_and_the_borders(paths):
     found = runs(paths)
-    figure = curves.picture(found, segments(found))
+    figure = curves.picture(found)
     assert len(figure.axes) == 4
     whole, after, lower, lower_after = figure.axes
     lines = [line.get_xydata().tolist() for line in whole.lines]
@@ -71,7 +72,7 @@ def test_the_picture_draws_the_points_and_the_borders(paths):
     shown = [line.get_xydata().tolist() for line in after.lines]
     assert [[3.0, 40.0]] in shown  # where the dense phase ended
     assert [[1.0, 60.0], [2.0, 50.0], [3.0, 40.0]] not in shown
-    borders = {line.get_xdata()[0] for line in whole.lines if line.get_color() == curves.BORDER}
+    borders = {line.get_xdata()[0] for line in whole.lines if line.get_color() == plots.PALE}
     assert borders == {3.0, 4.25, 5.0, 5.25}
     points = [line for line in lower.lines if line.get_linestyle() == "None"]
     assert sorted(line.get_xydata().tolist()[0] for line in points) == [
@@ -101,14 +102,14 @@ def test_two_test_sets_have_markers_of_their_own_and_perplexity_a_panel(captions
 
     logs = [log(30.0, 20.0, 17.0), log(19.0), log(16.0)]
     found = runs([captions("dsd", 0, 50.0, 45.0, 52.0, logs=logs)])
-    assert heldout_metric(found) == "perplexity"
-    dense, *_ = parts = segments(found)
+    assert logged(found, "heldout") == "perplexity"
+    dense, *_ = segments(found)
     assert dense.heldout == [(1, 30.0), (2, 20.0), (3, 17.0)]
     assert dense.tests == {"test_beam1": 20.0, "test_beam20": 21.0}  # BLEU-4
-    figure = curves.picture(found, parts)
+    figure = curves.picture(found)
     assert len(figure.axes) == 6
     labels = [axes.get_ylabel() for axes in figure.axes[::2]]
-    assert labels == ["training loss", "held-out perplexity", "test BLEU-4"]
+    assert labels == ["training loss (nats)", "held-out perplexity", "test BLEU-4"]
     heldout, tests = figure.axes[2], figure.axes[4]
     assert [[3.0, 17.0], [4.0, 19.0]] in [line.get_xydata().tolist() for line in heldout.lines]
     points = {
@@ -129,8 +130,8 @@ def test_two_test_sets_have_markers_of_their_own_and_perplexity_a_panel(captions
 def test_what_is_held_out_without_the_metric_is_its_loss_at_last(house):
     log = [{"epoch": 1.0, "lr": 0.1, "train": {"loss": 2.0}, "heldout": {"loss": 3.0}}]
     (run,) = runs([house.run("baseline", 0, 30.0, logs=[log])])
-    assert heldout_metric([run]) == "loss"
-    assert curves.picture([run], segments([run])).axes[1].get_ylabel() == "held-out loss"
+    assert logged([run], "heldout") == "loss"
+    assert curves.picture([run]).axes[1].get_ylabel() == "held-out loss (nats)"
 
 
 def test_the_first_seed_that_most_arms_have(house):
@@ -148,26 +149,14 @@ def test_the_first_seed_that_most_arms_have(house):
 def test_the_random_arm_does_not_flatten_the_others_on_the_right(house, paths):
     random = house.run("random", 0, 41.5, 90, 70, logs=(DENSE, [row(1.25, 88)], [row(1.0, 69)]))
     found = runs([*paths, random])
-    whole, after, *_ = curves.picture(found, segments(found)).axes
+    whole, after, *_ = curves.picture(found).axes
     assert whole.get_ylim()[1] > 88
     assert after.get_ylim()[1] < 50
     assert "without random" in after.get_title()
 
 
-def test_files_are_the_same_bytes_each_time(paths, tmp_path):
-    first = curves.draw(paths, tmp_path / "one")
-    again = curves.draw(paths[::-1], tmp_path / "two")
-    assert [p.name for p in first] == [
-        "images-resnet18.seed0.curves.png",
-        "images-resnet18.seed0.curves.svg",
-    ]
-    for one, two in zip(first, again, strict=True):
-        assert one.read_bytes() == two.read_bytes()
-
-
-def test_runs_that_do_not_belong_together_are_refused(house, paths):
-    other_seed = house.run("dsd", 1, 30.0)
-    other_scale = house.run("dsd", 0, 30.0, scale="short")
-    for other in (other_seed, other_scale):
-        with pytest.raises(UserError, match="one recipe, scale and seed"):
-            curves.draw([*paths, other], house.runs)
+def test_runs_that_do_not_belong_together_are_refused(house, paths, command):
+    for other in (house.run("dsd", 1, 30.0), house.run("dsd", 0, 30.0, scale="short")):
+        refused = command("curves", *paths, other).exception
+        assert isinstance(refused, UserError)
+        assert "one recipe, scale and seed" in str(refused)

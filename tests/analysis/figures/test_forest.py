@@ -3,18 +3,16 @@
 import numpy as np
 import pytest
 
+from analysis.arms import ARMS
 from analysis.figures import forest
-from analysis.figures.plots import ARMS
-from analysis.records import groups, read_all
-from analysis.significance import comparisons
+from analysis.groups import groups
+from analysis.records import read_all
 
-BLUE, SQUARE = ARMS["dsd"]
+BLUE, SQUARE = ARMS["dsd"].colour, ARMS["dsd"].marker
 
 
 def picture(house):
-    return forest.picture(
-        [one for group in groups(read_all(house.runs)) for one in comparisons(group)]
-    )
+    return forest.picture(groups(read_all(house.runs)))
 
 
 def markers(axes) -> list[tuple[float, float, str, str]]:
@@ -26,14 +24,14 @@ def markers(axes) -> list[tuple[float, float, str, str]]:
     ]
 
 
-def three_seeds(house, gains, **conditions) -> None:
+def gained(house, *gains, **conditions) -> None:
     for seed, gain in enumerate(gains):
         house.run("baseline", seed, 40.0, **conditions)
         house.run("dsd", seed, 40.0, 41.0, 40.0 - gain, **conditions)
 
 
 def test_gains_are_in_percent_of_the_other_arm_with_their_intervals(house):
-    three_seeds(house, (1.0, 2.0, 3.0))
+    gained(house, 1.0, 2.0, 3.0)
     over_baseline, over_finetune = picture(house).axes
     assert markers(over_baseline) == [(pytest.approx(5.0), 0, SQUARE, BLUE)]  # 2 of 40
     assert markers(over_finetune) == []
@@ -47,9 +45,8 @@ def test_gains_are_in_percent_of_the_other_arm_with_their_intervals(house):
 
 
 def test_one_seed_is_hollow_and_what_lies_beyond_becomes_an_arrow(house):
-    three_seeds(house, (1.0, 1.2, 0.8))
-    house.run("baseline", 0, 40.0, scale="short")
-    house.run("dsd", 0, 40.0, 41.0, 20.0, scale="short")
+    gained(house, 1.0, 1.2, 0.8)
+    gained(house, 20.0, scale="short")
     axes = picture(house).axes[0]
     found = {y: (x, marker, face) for x, y, marker, face in markers(axes)}
     assert found[0] == (pytest.approx(2.5), SQUARE, BLUE)
@@ -64,4 +61,10 @@ def test_one_seed_is_hollow_and_what_lies_beyond_becomes_an_arrow(house):
 
 def test_nothing_to_compare_is_no_picture(house):
     house.run("dsd", 0, 30.0)
+    assert picture(house) is None
+
+
+def test_nothing_is_a_percentage_of_zero(house):
+    house.run("baseline", 0, 0.0)
+    house.run("dsd", 0, 0.0, 0.0, 0.0)
     assert picture(house) is None

@@ -1,13 +1,13 @@
 """The sweep over sparsities: what it puts together, and at which sparsity each figure stands."""
 
-import re
-
 import pytest
 
+from analysis.arms import BLUE, VERMILION
 from analysis.figures import sparsity
-from analysis.figures.plots import BLUE, VERMILION
-from analysis.figures.sparsity import Point, baseline, points, sweeps, swept
-from analysis.records import Spread, groups, read_all
+from analysis.figures.sparsity import baseline, points, sweeps, swept
+from analysis.groups import groups
+from analysis.records import read_all
+from analysis.statistics import Spread
 from dsd.errors import UserError
 
 HALF, MOST = ("phases.sparse.sparsity=0.5",), ("phases.sparse.sparsity=0.9",)
@@ -41,40 +41,36 @@ def test_a_sweep_differs_in_its_sparsity_alone(runs):
 
 
 def test_points_go_from_the_matched_fine_tuning_to_the_most_zeros_over_the_same_seeds(runs, house):
-    def both(at, sparse, final):
-        return Point(at, Spread(sparse, None, 1), Spread(final, None, 1))
+    def one(*points):
+        return [(at, Spread(mean, None, 1)) for at, mean in points]
 
-    assert points(sweep(runs), "test") == [
-        both(0.0, 39.0, 37.0),
-        both(0.3, 42.0, 38.0),  # seed 1 has no other sparsity
-        both(0.5, 45.0, 36.0),
-        both(0.9, 60.0, 50.0),
-    ]
+    # of 0.3, seed 1 has no other sparsity
+    sparse, final = (points(sweep(runs), "test", place) for place in (1, -1))
+    assert sparse == one((0.0, 39.0), (0.3, 42.0), (0.5, 45.0), (0.9, 60.0))
+    assert final == one((0.0, 37.0), (0.3, 38.0), (0.5, 36.0), (0.9, 50.0))
     assert baseline(sweep(runs), "test") == Spread(40.0, None, 1)
     house.run("dsd", 1, 41.0, 47.0, 39.0, overrides=HALF)
     house.run("dsd", 1, 41.0, 62.0, 50.0, overrides=MOST)
-    sd = 0.5**0.5
-    found = points(sweep(runs), "test")
-    assert found[0] == both(0.0, 39.0, 37.0)
-    assert found[1] == Point(
-        0.3, Spread(42.5, pytest.approx(sd), 2), Spread(38.5, pytest.approx(sd), 2)
-    )
-    assert found[2].sparse == Spread(46.0, pytest.approx(2 * sd), 2)
-    assert baseline(sweep(runs), "test") == Spread(40.5, pytest.approx(sd), 2)
+    sd = pytest.approx(0.5**0.5)
+    sparse, final = (points(sweep(runs), "test", place) for place in (1, -1))
+    assert sparse[:2] == [*one((0.0, 39.0)), (0.3, Spread(42.5, sd, 2))]
+    assert sparse[2] == (0.5, Spread(46.0, pytest.approx(2**0.5), 2))
+    assert final[1] == (0.3, Spread(38.5, sd, 2))
+    assert baseline(sweep(runs), "test") == Spread(40.5, sd, 2)
 
 
 def test_runs_that_share_no_seed_are_all_drawn(house):
     house.run("dsd", 0, 42.0, 38.0)
     house.run("dsd", 1, 42.0, 36.0, overrides=HALF)
     house.run("finetune", 7, 42.0, 36.0)
-    assert [point.final.mean for point in points(sweep(house.runs), "test")] == [38.0, 36.0]
+    assert [test.mean for _, test in points(sweep(house.runs), "test", -1)] == [38.0, 36.0]
 
 
 def test_controls_that_were_not_run_are_left_out(house):
     house.run("dsd", 0, 38.0)
     house.run("dsd", 0, 36.0, overrides=HALF)
     found = sweep(house.runs)
-    assert [point.sparsity for point in points(found, "test")] == [0.3, 0.5]
+    assert [at for at, _ in points(found, "test", -1)] == [0.3, 0.5]
     assert baseline(found, "test") is None
     assert sparsity.picture(found).axes[0].get_xlabel() == "sparsity of the sparse phase"
 
@@ -112,19 +108,9 @@ def test_two_test_sets_have_a_panel_each(captions, house):
     assert means == [23.0, 24.0]
 
 
-def test_files_are_the_same_bytes_each_time(runs, tmp_path):
-    paths = sorted(runs.glob("*seed*.json"))
-    paths = [path for path in paths if not re.search(r"\.short|lr=|=0\.7", path.name)]
-    first = sparsity.draw(paths, tmp_path / "one")
-    again = sparsity.draw(paths[::-1], tmp_path / "two")
-    names = ["images-resnet18.sparsity.png", "images-resnet18.sparsity.svg"]
-    assert [path.name for path in first] == names
-    for one, two in zip(first, again, strict=True):
-        assert one.read_bytes() == two.read_bytes()
-
-
-def test_what_is_no_sweep_is_refused(house, tmp_path):
+def test_what_is_no_sweep_is_refused(house, command):
     paths = [house.run("dsd", 0, 38.0), house.run("dsd", 0, 38.0, scale="short")]
-    fault = r"resnet18\.dsd\.seed0\.json and .*short\.dsd\.seed0\.json: not one sweep"
-    with pytest.raises(UserError, match=fault):
-        sparsity.draw(paths, tmp_path)
+    refused = command("sparsity", *paths).exception
+    assert isinstance(refused, UserError)
+    fault = "resnet18.dsd.seed0.json and images-resnet18.short.dsd.seed0.json: not one sweep"
+    assert fault in str(refused)

@@ -40,3 +40,14 @@ def test_it_is_named_and_whole_in_itself():
     assert "&lt;b&gt;&amp;" in text
     assert not re.findall(r'(?:href|src)="(?!#)', text)
     assert drawn("one") == drawn("one")
+
+
+def test_numbers_in_words_stay_and_those_of_paths_are_tenths():
+    figure = Figure()
+    figure.subplots().plot([0.12345, 0.2], [1, 2], label="0.12345 Mz")
+    figure.suptitle("0.12345 M z")
+    text = svg(figure, "one", "a label")
+    assert ">0.12345 M z<" in text
+    assert re.findall(r' d="(M[^"]+)"', text)
+    assert not re.findall(r' (?:d|x|y)="[^"]*\.\d\d', text)
+    assert text.count("<g") == text.count("</g>")

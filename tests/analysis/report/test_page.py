@@ -9,42 +9,17 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from analysis.records import groups, read_all
+from analysis import results
 from analysis.report.page import build, summary
 from analysis.report.sections import section
 from analysis.significance import comparisons
-from tests.analysis.made_up import histogram
+from tests.analysis.made_up import pruned_once
 
 EVIL = '<script>alert("1")</script><img src=http://a.test/ onerror=alert(2)>&\'"'
 
 
-def stages(layer: str = "a.weight"):
-    """Returns the stages of dsd's three phases, of one layer."""
-
-    def seen(**named):
-        return [
-            {
-                "stage": name.replace("zeros_restored", "zeros restored").replace("_", "-"),
-                "moment": "end",
-                "layers": {layer: figures},
-            }
-            for name, figures in named.items()
-        ]
-
-    full, sparse = histogram([0, 1, 4, 9, 4, 1, 0]), histogram([0, 1, 4, 0, 4, 1, 0], 9)
-    back = histogram([0, 1, 4, 9, 4, 1, 0])
-    return [
-        seen(dense=full),
-        seen(pruned=sparse, sparse_trained=sparse),
-        seen(zeros_restored=sparse, re_dense=back),
-    ]
-
-
-def three_seeds(house, **more) -> None:
-    for seed, baseline in enumerate((30.0, 31.0, 32.0)):
-        house.run("baseline", seed, baseline, **more)
-        house.run("dsd", seed, baseline, 33.0, baseline - 1 - seed / 10, stages=stages(), **more)
-        house.run("finetune", seed, baseline, 33.0, baseline - 0.5 * seed, **more)
+def built(house) -> str:
+    return build(results.read(house.suite))
 
 
 class Tags(HTMLParser):
@@ -60,10 +35,10 @@ class Tags(HTMLParser):
 
 
 def test_the_verdict_comes_first_and_counts_what_was_compared(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("baseline", 0, 30.0, scale="short")
     house.run("dsd", 0, 30.0, 33.0, 29.0, scale="short")
-    text = build(house.suite, read_all(house.runs))
+    text = built(house)
     first = text[text.index("<main>") : text.index('<section id="paper"')]
     assert (
         "over 2 test figures: DSD is better in 1, worse in 0; no difference is shown in 0; 1 "
@@ -73,20 +48,20 @@ def test_the_verdict_comes_first_and_counts_what_was_compared(house):
         "over 1 test figures: DSD is better in 0, worse in 0; no difference is shown in 1; 0 "
         in (first)
     )
-    assert "DSD beats the baseline by 1.10 points of top-1 error" in first
+    assert "DSD beats the baseline: gain +2.50 points of top-1 error" in first
     assert "Here are our runs" not in first
 
 
 def test_the_summary_says_when_nothing_was_run_under_the_papers_conditions(house):
     house.run("baseline", 0, 30.0, scale="short")
-    assert "None of these runs was made under" in build(house.suite, read_all(house.runs))
-    three_seeds(house)
-    assert "None of these runs was made under" not in build(house.suite, read_all(house.runs))
+    assert "None of these runs was made under" in built(house)
+    house.three_seeds()
+    assert "None of these runs was made under" not in built(house)
 
 
 def test_the_summary_counts_verdicts_of_each_control(house):
-    three_seeds(house)
-    (group,) = groups(read_all(house.runs))
+    house.three_seeds()
+    (group,) = results.read(house.suite).groups
     against_finetune, against_baseline = summary(comparisons(group))
     assert against_finetune.startswith("Against the matched fine-tuning")
     assert "better in 1" in against_baseline
@@ -101,7 +76,7 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
             arm,
             0,
             30.0,
-            stages=stages(EVIL) if arm == "dsd" else (),
+            stages=pruned_once(EVIL) if arm == "dsd" else (),
             scale="short",
             title=EVIL,
             notes=[EVIL],
@@ -110,7 +85,7 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
         )
         phases = json.loads(record.read_text())["phases"]
         rewrite(record, phases=[{**p, "layers": {EVIL: {"weights": 8, "kept": 8}}} for p in phases])
-    text = build(house.suite, read_all(house.runs))
+    text = built(house)
     assert EVIL not in text
     assert "<script>alert" not in text
     tags = Tags(text).found
@@ -121,47 +96,46 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
 
 
 def test_nothing_leads_outside(house):
-    three_seeds(house)
-    for tag, attributes in Tags(build(house.suite, read_all(house.runs))).found:
+    house.three_seeds()
+    for tag, attributes in Tags(built(house)).found:
         for name in ("src", "href", "xlink:href", "action", "srcset"):
             value = attributes.get(name)
             assert value is None or value.startswith(("#", "data:")), (tag, value)
 
 
 def test_the_policy_names_the_pages_own_script(house):
-    three_seeds(house)
-    text = build(house.suite, read_all(house.runs))
+    house.three_seeds()
+    text = built(house)
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text
 
 
 def test_the_same_records_give_the_same_page(house):
-    three_seeds(house)
-    runs = read_all(house.runs)
-    assert build(house.suite, runs) == build(house.suite, runs)
+    house.three_seeds()
+    assert built(house) == built(house)
 
 
 def test_a_sweep_stands_with_the_runs_it_belongs_to(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("dsd", 0, 30.0, 33.0, 28.0, overrides=("phases.sparse.sparsity=0.5",))
-    text = build(house.suite, read_all(house.runs))
+    text = built(house)
     assert len(re.findall(r'<section id="images-resnet18', text)) == 1
     assert "against the sparsity of the mask" in text
     assert "changed: phases.sparse.sparsity=0.5" in text
 
 
 def test_another_change_has_a_section_of_its_own(house):
-    three_seeds(house)
+    house.three_seeds()
     house.run("dsd", 0, 30.0, 33.0, 28.0, overrides=("phases.sparse.lr=0.02",))
-    text = build(house.suite, read_all(house.runs))
+    text = built(house)
     assert len(re.findall(r'<section id="images-resnet18', text)) == 2
 
 
 def test_each_run_says_how_it_was_made(house):
-    three_seeds(house)
-    (group,) = groups(read_all(house.runs))
-    made = section(house.suite, group, []).made
+    house.three_seeds()
+    (group,) = results.read(house.suite).groups
+    made = section(results.read(house.suite), group, [], "s").made
     assert [row[:2] for row in made.rows][:4] == [
         ("baseline", "0"),
         ("baseline", "1"),
@@ -174,6 +148,6 @@ def test_each_run_says_how_it_was_made(house):
 @pytest.mark.parametrize("missing", ["dsd", "baseline", "finetune"])
 def test_a_page_can_be_made_whatever_arm_is_missing(house, missing):
     for arm in {"dsd", "baseline", "finetune"} - {missing}:
-        house.run(arm, 0, 30.0, stages=stages() if arm == "dsd" else ())
-    text = build(house.suite, read_all(house.runs))
+        house.run(arm, 0, 30.0, stages=pruned_once() if arm == "dsd" else ())
+    text = built(house)
     assert ('class="histogram"' in text) == (missing != "dsd")

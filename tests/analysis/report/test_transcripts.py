@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.records import groups, read_all
+from analysis.groups import groups
+from analysis.records import read_all
 from analysis.report.transcripts import SHOWN, Word, heard, words
 from recipes.metrics.wer import counts
 

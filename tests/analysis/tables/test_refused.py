@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.paper_files import ROWS
-from analysis.records import groups, read_all
-from analysis.tables import files as tables
+from analysis import paper
+from analysis.records import read_all
 from dsd.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +55,7 @@ def test_a_record_with_a_missing_field_is_refused(house, field):
     del record[field]
     path.write_text(json.dumps(record))
     with pytest.raises(UserError, match=rf"^{path}: .*{field}") as error:
-        tables.files(house.suite)
+        house.written()
     assert "\n" not in str(error.value)
 
 
@@ -75,13 +74,11 @@ DAMAGE = {
     "no number": lambda path, header, rows: rewritten(
         path, header, [*rows[0][:-2], "", rows[0][-1]], *rows[1:]
     ),
-    "missing rows": lambda path, header, rows: (
-        rewritten(
-            path, header, *(row for row in rows if path.stem not in ROWS or row[0] != "baseline")
-        )
-        if path.stem in ROWS
-        else rewritten(path, header)
+    "missing row": lambda path, header, rows: rewritten(path, header, *rows[1:]),
+    "row of another name": lambda path, header, rows: rewritten(
+        path, header, ["other", *rows[0][1:]], *rows[1:]
     ),
+    "row twice": lambda path, header, rows: rewritten(path, header, rows[0], *rows),
     "short row": lambda path, header, rows: rewritten(path, header, rows[0][:2], *rows[1:]),
     "long row": lambda path, header, rows: rewritten(path, header, [*rows[0], "1"], *rows[1:]),
 }
@@ -92,10 +89,9 @@ def rewritten(path: Path, *rows: list[str]) -> None:
 
 
 def refused(house, path: Path) -> None:
-    for use in (tables.files, tables.check, tables.write):
-        with pytest.raises(UserError, match=rf"^{path}: .*restore") as error:
-            use(house.suite)
-        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=rf"^{path}: .*restore") as error:
+        paper.load(house.suite.root)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
@@ -118,6 +114,27 @@ def test_a_table_of_the_paper_without_one_of_its_columns_is_refused(house, table
         refused(house, path)
 
 
+@pytest.mark.parametrize(
+    ("table", "old", "new"),
+    [
+        ("appendix_cifar10_resnet20", ",16,", ",16.5,"),
+        ("table6_deepspeech_architecture", "1814528", "1814528.5"),
+    ],
+)
+def test_a_count_that_is_no_whole_number_is_refused(house, table, old, new):
+    path = house.suite.root / "results" / "paper" / f"{table}.csv"
+    path.write_text(path.read_text().replace(old, new))
+    refused(house, path)
+
+
+@pytest.mark.parametrize("use", ["written", "check", "write"])
+def test_nothing_is_made_of_a_damaged_table(house, use):
+    (house.suite.root / "results" / "paper" / "table9_deepspeech2.csv").unlink()
+    with pytest.raises(UserError, match=r"table9_deepspeech2\.csv: missing; restore it"):
+        getattr(house, use)()
+    assert not (house.suite.root / "results" / "tables").exists()
+
+
 def test_two_schedules_under_one_name_are_refused(house):
     house.run("dsd", 0, 29.0)
     path = house.suite.recipes["images-resnet18"]
@@ -125,4 +142,4 @@ def test_two_schedules_under_one_name_are_refused(house):
     house.run("random", 1, 29.0)
     house.run("dsd", 2, 29.0)
     with pytest.raises(UserError, match=r"dsd\.seed2\.json: the schedule of dense/sparse differs"):
-        groups(read_all(house.runs))
+        house.results  # noqa: B018

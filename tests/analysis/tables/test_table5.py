@@ -1,107 +1,103 @@
 """Table 5 and its answers from made-up records."""
 
-import csv
-import io
-from pathlib import Path
-
 import pytest
 
-from analysis import paper
-from analysis.records import groups, read_all
-from analysis.tables import conditions, table5
-from analysis.tables import files as tables
-from dsd.errors import UserError
+from tests.analysis.conftest import lines
 
 NAME = "flickr8k-neuraltalk"
-
-PAPER = Path(__file__).parents[3] / "results" / "paper"
-
-
-def table(house) -> tuple[list[str], dict[str, list[str]], str]:
-    """Returns header and rows of the first table that was written, and the whole page."""
-    text = tables.files(house.suite)[house.suite.root / "results" / "tables" / "table5.md"]
-    lines = [line for line in text.split("\n\n")[2].splitlines() if line.startswith("| ")]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return rows[0], {row[0]: row[1:] for row in rows[2:]}, text
+BLEU = [f"BLEU-{n}" for n in (1, 2, 3, 4)]
 
 
-def three_seeds(captions, **conditions) -> None:
-    """dsd over baseline: 2, 2.5, 3. dsd over finetune: -1, 0, 1."""
-    for seed, baseline in enumerate((50.0, 51.0, 52.0)):
-        gain = 2 + seed / 2
-        captions("baseline", seed, baseline, **conditions)
-        captions("dsd", seed, baseline, baseline - 5, baseline + gain, **conditions)
-        captions("finetune", seed, baseline, 60.0, baseline + gain + 1 - seed, **conditions)
+def three_seeds(house, captions, **conditions) -> None:
+    house.three_seeds(captions, 46.0, first=50.0, sign=1, **conditions)
+
+
+def cells(grid, row: str, *headers: str) -> list[str]:
+    return [lines(grid)[row][header] for header in headers]
 
 
 def test_the_papers_figures_and_ours_stand_in_columns_of_their_own(house, captions):
-    three_seeds(captions)
-    header, rows, text = table(house)
-    assert header[1:6] == [*(f"paper: BLEU-{n}" for n in (1, 2, 3, 4)), "our seeds"]
-    beams = [f"beam {beam}: BLEU-{n}" for beam in (1, 20) for n in (1, 2, 3, 4)]
-    assert header[6:] == beams
-    assert list(rows) == ["baseline", "sparse", "dsd", "finetune", "llr", "random"]
-    assert rows["baseline"][:6] == ["57.2", "38.6", "25.4", "16.8", "3", "51.00 ± 1.00"]
-    assert rows["sparse"][:6] == ["58.4", "39.7", "26.3", "17.5", "3", "46.00 ± 1.00"]
-    assert rows["dsd"][:6] == ["59.2", "40.7", "27.4", "18.5", "3", "53.50 ± 1.50"]
-    assert rows["dsd"][8:10] == ["23.50 ± 1.50", "54.50 ± 1.50"]  # beam 1's last, beam 20's first
-    assert rows["finetune"][:5] == ["-"] * 4 + ["3"]
-    assert rows["random"] == ["-"] * 4 + ["not run"] + ["-"] * 8
-    assert "- Features: VGG-16 fc7, as the paper's.\n" in text
-    assert "The paper does not state its beam." in text
-    assert "dsd minus its baseline: BLEU-1 +2.0, BLEU-2 +2.1, BLEU-3 +2.0, BLEU-4 +1.7." in text
+    three_seeds(house, captions)
+    grid, _ = house.page("table5").grids
+    papers = [f"paper: {metric}" for metric in BLEU]
+    ours = [f"beam {beam}: {metric}" for beam in (1, 20) for metric in BLEU]
+    assert grid.header == ("", *papers, "our seeds", *ours)
+    assert [*lines(grid)] == ["baseline", "sparse", "dsd", "finetune", "llr", "random"]
+    for row, published, mean in (
+        ("baseline", ["57.2", "38.6", "25.4", "16.8"], "51.00 ± 1.00"),
+        ("sparse", ["58.4", "39.7", "26.3", "17.5"], "46.00 ± 0.00"),
+        ("dsd", ["59.2", "40.7", "27.4", "18.5"], "53.50 ± 1.50"),
+        ("finetune", ["-"] * 4, "53.50 ± 0.50"),
+    ):
+        assert cells(grid, row, *papers, "our seeds", ours[0]) == [*published, "3", mean]
+    assert cells(grid, "dsd", "beam 1: BLEU-4", "beam 20: BLEU-1") == [
+        *("23.50 ± 1.50", "54.50 ± 1.50")
+    ]
+    assert cells(grid, "random", "our seeds", *ours) == ["not run", *["-"] * 8]
+    assert "Features: VGG-16 fc7, as the paper's." in grid.notes
+    assert "The paper does not state its beam." in " ".join(grid.notes)
+    assert (
+        "The paper's dsd minus its baseline: BLEU-1 +2.0, BLEU-2 +2.1, BLEU-3 +2.0, BLEU-4 +1.7."
+        in grid.notes
+    )
+
+
+def test_every_other_arm_has_a_row_and_the_kept_mask_is_not_the_papers_sparse(house, captions):
+    path = house.suite.recipes[NAME]
+    arms = (
+        "  sparse: {source: ours, phases: [dense, sparse, redense], keep_mask: true}\n"
+        "  finetune_best: {source: ours, phases: [dense, llr]}\nnotes:"
+    )
+    path.write_text(path.read_text().replace("notes:", arms, 1))
+    captions("dsd", 0, 50.0, 46.0, 53.0)
+    captions("sparse", 0, 50.0, 46.0, 47.0)
+    captions("finetune_best", 0, 50.0, 51.0)
+    grid, _ = house.page("table5").grids
+    for row, figure in (("sparse", "46.00"), ("sparse_second_half", "47.00"), ("dsd", "53.00")):
+        assert cells(grid, row, "beam 1: BLEU-1") == [figure]
+    assert cells(grid, "finetune_best", "beam 1: BLEU-1") == ["51.00"]
 
 
 def test_a_sweep_is_compared_with_the_arms_that_have_no_mask(house, captions):
-    three_seeds(captions)
-    change = ["phases.sparse.sparsity=0.5"]
-    for seed, figure in enumerate((50.0, 51.0, 52.0)):
-        captions("dsd", seed, figure, figure - 4, figure + 3, overrides=change)
-    usual, sweep = table5.captioning(groups(read_all(house.runs)))
-    assert sorted(usual.arms) == ["baseline", "dsd", "finetune"]
-    assert table5.difference(sweep, "baseline", "test_beam1", "bleu1") == (3.0, 0.0, 3)
-    assert table5.difference(sweep, "finetune", "test_beam1", "bleu1") == (0.5, 0.5, 3)  # 0, 0.5, 1
-    first, _ = table5.grids(house.suite, sweep)
-    assert "changed: phases.sparse.sparsity=0.5" in first.title
+    three_seeds(house, captions)
+    for seed, figure in enumerate((53.0, 54.0, 55.0)):
+        change = ["phases.sparse.sparsity=0.5"]
+        captions("dsd", seed, 50.0 + seed, 46.0, figure, overrides=change)
+    usual, _, sweep, _ = house.page("table5").grids
+    assert "changed: phases.sparse.sparsity=0.5" in sweep.title
     lent = "baseline and finetune: as at the usual sparsity, on which they do not depend."
-    assert lent in first.notes
-    phases = next(note for note in first.notes if note.startswith("Phases: "))
+    assert lent in sweep.notes
+    assert lent not in usual.notes
+    phases = next(note for note in sweep.notes if note.startswith("Phases: "))
     assert "sparsity 0.5" in phases
-    assert "sparsity 0.8" not in phases
-    other, _ = table5.grids(house.suite, usual)
-    assert lent not in other.notes
+    assert "sparsity 0.3" not in phases
+    rows = house.csv("table5", "changed", "row", "split", "metric")
+    row = rows["phases.sparse.sparsity=0.5", "baseline", "test_beam1", "bleu1"]
+    assert (row["dsd_minus_row"], row["dsd_minus_row_sd"], row["low"]) == ("3", "0", "")
+    row = rows["phases.sparse.sparsity=0.5", "finetune", "test_beam1", "bleu1"]
+    assert (row["dsd_minus_row"], row["dsd_minus_row_sd"]) == ("0.5", "0.5")  # 0, 0.5, 1
 
 
 def test_the_answers_as_done_by_hand(house, captions):
-    three_seeds(captions)
-    (group,) = groups(read_all(house.runs))
-    baseline, wide, *fine = table5.answers(group)
+    three_seeds(house, captions)
+    baseline, wide, fine, _ = house.page("table5").grids[0].notes[:4]
     # t(0.975, 2) = 4.302653; sd 0.5: half width 1.242
-    each = ", ".join(f"BLEU-{n} +2.50 (+1.26 to +3.74)" for n in (1, 2, 3, 4))
-    assert baseline == (
-        "Beam 1: dsd beats the baseline in BLEU-1, BLEU-2, BLEU-3 and BLEU-4. "
-        f"dsd minus baseline, mean over 3 seeds (95 % interval): {each}."
-    )
-    assert wide.startswith("Beam 20: dsd beats the baseline in BLEU-1, ")
-    assert fine[0].startswith(
-        "Beam 1: no difference between dsd and the matched fine-tuning shown in BLEU-1, BLEU-2, "
-        "BLEU-3 and BLEU-4. dsd minus finetune, mean over 3 seeds (95 % interval): "
-        "BLEU-1 +0.00 (-2.48 to +2.48), "
-    )
+    each = "; ".join(f"{metric} +2.50 ± 0.50 (+1.26 to +3.74): better" for metric in BLEU)
+    assert baseline == f"Beam 1, DSD against the baseline, n = 3: {each}."
+    assert wide == f"Beam 20, DSD against the baseline, n = 3: {each}."
+    each = "; ".join(f"{m} +0.00 ± 1.00 (-2.48 to +2.48): no difference shown" for m in BLEU)
+    assert fine == f"Beam 1, DSD against the matched fine-tuning, n = 3: {each}."
 
 
 def test_dsd_may_fall_behind_and_orders_may_differ(house, captions):
-    for seed, (dsd, bleu4) in enumerate((("48.0", "20.5"), ("48.1", "20.55"))):
+    for seed, (dsd, bleu4) in enumerate(((48.0, 20.5), (48.1, 20.55))):
         captions("baseline", seed, 50.0)
-        path = captions("dsd", seed, 50.0, 50.0, float(dsd))
-        mine = f'"bleu4": {float(dsd) - 30}'
+        path = captions("dsd", seed, 50.0, 50.0, dsd)
+        mine = f'"bleu4": {dsd - 30}'
         assert mine in path.read_text()
         path.write_text(path.read_text().replace(mine, f'"bleu4": {bleu4}'))
-    (group,) = groups(read_all(house.runs))
-    assert table5.answers(group)[0].startswith(
-        "Beam 1: dsd falls behind the baseline in BLEU-1, BLEU-2 and BLEU-3; "
-        "dsd beats the baseline in BLEU-4. "
-    )
+    told = house.page("table5").grids[0].notes[0].partition(": ")[2].split("; ")
+    assert [one.rpartition(": ")[2] for one in told] == ["worse", "worse", "worse", "better."]
 
 
 def test_one_seed_gives_no_verdict_and_no_shared_seed_no_difference(house, captions):
@@ -109,76 +105,60 @@ def test_one_seed_gives_no_verdict_and_no_shared_seed_no_difference(house, capti
     captions("dsd", 0, 50.0, 50.0, 53.0)
     captions("dsd", 1, 50.0, 50.0, 99.0)  # the baseline lacks seed 1: it must not count
     captions("finetune", 2, 50.0, 50.0, 53.0)
-    (group,) = groups(read_all(house.runs))
-    assert table5.answers(group) == [
-        f"{beam}: {text}"
-        for text in (
-            "one seed has both dsd and the baseline, so there is no interval and no verdict. dsd "
-            "minus baseline: BLEU-1 +3.00, BLEU-2 +3.00, BLEU-3 +3.00, BLEU-4 +3.00.",
-            "no seed has both dsd and the matched fine-tuning: nothing to compare.",
-        )
-        for beam in ("Beam 1", "Beam 20")
-    ]
+    each = "; ".join(f"{metric} +3.00" for metric in BLEU)
+    assert house.page("table5").grids[0].notes[:3] == (
+        f"Beam 1, DSD against the baseline, n = 1: {each}.",
+        f"Beam 20, DSD against the baseline, n = 1: {each}.",
+        "Beam 1, DSD against the matched fine-tuning: no seed has both.",
+    )
 
 
 def test_equal_differences_have_no_interval_and_no_verdict(house, captions):
     for seed in range(3):
         captions("baseline", seed, 50.0)
         captions("dsd", seed, 50.0, 50.0, 53.0)
-    (group,) = groups(read_all(house.runs))
-    assert table5.answers(group)[0] == (
-        "Beam 1: no difference between dsd and the baseline shown in BLEU-1, BLEU-2, BLEU-3 and "
-        "BLEU-4. dsd minus baseline, mean over 3 seeds (95 % interval): BLEU-1 +3.00, BLEU-2 "
-        "+3.00, BLEU-3 +3.00, BLEU-4 +3.00."
-    )
-    row = next(table5.csv_rows(house.suite, [group]))
-    assert (row["dsd_minus_row"], row["low"], row["high"]) == (3.0, None, None)
+    first = house.page("table5").grids[0].notes[0]
+    assert "BLEU-1 +3.00 ± 0.00 (-): no difference shown; " in first
+    row = house.csv("table5", "row", "split", "metric")["baseline", "test_beam1", "bleu1"]
+    assert (row["dsd_minus_row"], row["low"], row["high"]) == ("3", "", "")
 
 
 def test_other_conditions_are_named_and_miniatures_left_out(house, captions):
-    three_seeds(captions, scale="mini")
+    three_seeds(house, captions, scale="mini")
     house.run("dsd", 0, 29.0)
-    folder = house.suite.root / "results" / "tables"
-    written = tables.files(house.suite)
-    assert written[folder / "table5.md"].endswith("# Table 5 beside ours\n\nNo runs yet.\n")
-    assert written[folder / "table5.csv"] == ""
-    three_seeds(captions, scale="short", notes=["EfficientNet-Lite0 features"])
-    header, rows, text = table(house)
-    assert rows["dsd"][5] == "53.50 ± 1.50"
-    assert "scale short)" in text
-    assert "scale mini" not in text
-    assert (
-        "- Ours are not under the paper's conditions: scale short; EfficientNet-Lite0 features."
-        in text
-    )
-    assert len(header) == 14
-    house.suite.recipes[NAME].write_text(
-        house.suite.recipes[NAME].read_text().replace("features: vgg16", "features: another")
-    )
+    written = house.written()
+    assert written["table5.md"].endswith("# Table 5 beside ours\n\nNo runs yet.\n")
+    assert written["table5.csv"] == ""
+    three_seeds(house, captions, scale="short", notes=["EfficientNet-Lite0 features"])
+    grid, _ = house.page("table5").grids
+    assert cells(grid, "dsd", "beam 1: BLEU-1") == ["53.50 ± 1.50"]
+    assert "scale short)" in grid.title
+    why = "scale short; EfficientNet-Lite0 features"
+    assert f"Ours are not under the paper's conditions: {why}." in grid.notes
+    path = house.suite.recipes[NAME]
+    path.write_text(path.read_text().replace("features: vgg16", "features: another"))
     captions("dsd", 9, 50.0, 50.0, 53.0)
-    assert "as the paper's" not in table(house)[2].split("(flickr8k-neuraltalk, scale short)")[0]
+    assert "as the paper's" not in " ".join(house.page("table5").grids[0].notes)
 
 
 def test_standard_bleu_length_and_perplexity_of_every_row_and_beam(house, captions):
-    three_seeds(captions)
-    (group,) = groups(read_all(house.runs))
-    _, others = table5.grids(house.suite, group)
-    rows = {row[0]: row[1:] for row in others.rows}
-    assert len(rows) == 12
-    assert rows["dsd, beam 20"] == (
-        *("3", "27.25 ± 0.75", "22.25 ± 0.75", "17.25 ± 0.75", "12.25 ± 0.75"),
+    three_seeds(house, captions)
+    _, others = house.page("table5").grids
+    assert len(lines(others)) == 12
+    standard = [f"standard {metric}" for metric in BLEU]
+    more = ["length ratio", "mean length (words)", "perplexity"]
+    assert others.header == ("", "our seeds", *standard, *more)
+    assert cells(others, "dsd, beam 20", *standard, *more) == [
+        *("27.25 ± 0.75", "22.25 ± 0.75", "17.25 ± 0.75", "12.25 ± 0.75"),
         *("0.90 ± 0.00", "8.50 ± 0.00", "13.38 ± 0.38"),
-    )
-    assert rows["sparse, beam 1"][1] == "23.00 ± 0.50"
-    assert rows["llr, beam 1"] == ("not run", *"-" * 7)
+    ]
+    assert cells(others, "sparse, beam 1", standard[0]) == ["23.00 ± 0.00"]
+    assert cells(others, "llr, beam 1", "our seeds", standard[0]) == ["not run", "-"]
 
 
 def test_the_csv_holds_the_same_numbers(house, captions):
-    three_seeds(captions)
-    text = tables.files(house.suite)[house.suite.root / "results" / "tables" / "table5.csv"]
-    rows = {
-        (row["row"], row["split"], row["metric"]): row for row in csv.DictReader(io.StringIO(text))
-    }
+    three_seeds(house, captions)
+    rows = house.csv("table5", "row", "split", "metric")
     row = rows["baseline", "test_beam20", "bleu1"]
     assert [float(row[k]) for k in ("paper", "ours", "dsd_minus_row", "dsd_minus_row_sd")] == [
         *(57.2, 52.0, 2.5, 0.5)
@@ -188,25 +168,3 @@ def test_the_csv_holds_the_same_numbers(house, captions):
     assert rows["dsd", "test_beam1", "bleu4"]["dsd_minus_row"] == ""
     assert float(rows["sparse", "test", "perplexity"]["ours"]) == 11.5
     assert rows["random", "test_beam1", "bleu1"]["ours"] == ""
-
-
-def test_a_new_record_makes_the_table_stale(house, captions):
-    tables.write(house.suite)
-    captions("dsd", 0, 50.0, 50.0, 53.0)
-    with pytest.raises(UserError, match=r"table5\.md, .*: stale"):
-        tables.check(house.suite)
-
-
-def test_beams_have_names_in_the_other_tables(house, captions):
-    three_seeds(captions)
-    (group,) = groups(read_all(house.runs))
-    first = [row[0] for row in conditions.arms_grid(group, []).rows]
-    assert first[:4] == ["baseline, beam 1", "baseline, beam 20", "dsd, beam 1", "dsd, beam 20"]
-    folder = house.suite.root / "results" / "tables"
-    text = tables.files(house.suite)[folder / "paper_versus_ours.md"]
-    assert "| NeuralTalk, beam 20 | BLEU-4 | 16.80 | 18.50 | +1.70 (+10.1 %) | 22.00" in text
-
-
-def test_a_caption_recipe_that_nobody_ran_shows_the_papers_bleu_4():
-    metric, figures = paper.figures(PAPER, table5.TABLE, None)
-    assert (metric, figures["dsd"].value) == ("bleu4", 18.5)
