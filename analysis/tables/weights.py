@@ -77,10 +77,12 @@ def _table(group: Group) -> Table:
     rows = []
     for arm, runs in group.arms.items():
         found = {seed: layers(run.record) for seed, run in runs.items()}
-        for nth in sorted({layer.round for mine in found.values() for layer in mine}):
-            alike = [[layer for layer in mine if layer.round == nth] for mine in found.values()]
-            for seed, mine in zip(found, alike, strict=True):
-                rows += [Row(group, arm, seed, layer, alike) for layer in mine]
+        alike = {
+            nth: [[layer for layer in mine if layer.round == nth] for mine in found.values()]
+            for nth in {layer.round for mine in found.values() for layer in mine}
+        }
+        for seed, mine in found.items():
+            rows += [Row(group, arm, seed, layer, alike[layer.round]) for layer in mine]
     return Table(
         *(f"{title(group)}: weights", COLUMNS, rows), line=lambda row: (row.arm, row.layer.round)
     )
