@@ -52,7 +52,7 @@ def interval(
 
 
 def _checksum(run: Run) -> str:
-    return run.record.examples.get("sha256", "")
+    return run.record.links[-1].sha256
 
 
 @lru_cache(maxsize=64)

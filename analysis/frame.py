@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.metrics import metric
 from analysis.records import Run, read_all
-from dsd.runs.record import PhaseRecord
+from dsd.runs.phase_file import PhaseRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,9 @@ def rows(runs: Iterable[Run]) -> Iterator[tuple[Any, ...]]:
 
 def carried_over(phase: PhaseRecord) -> dict[str, dict[str, float]]:
     """Returns {"train", "heldout": figures} of the epoch whose weights a phase carries over."""
-    logged = [row for row in phase.log if row["epoch"] == phase.handed_on_epoch] or phase.log[-1:]
+    logged = [row for row in phase.log if row["epoch"] == phase.carried_over_epoch] or phase.log[
+        -1:
+    ]
     return {kind: row[kind] for row in logged for kind in ("train", "heldout") if kind in row}
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from analysis.arms import ordered
 from analysis.frame import frame, rows
 from analysis.metrics import metric as metric_of
-from analysis.records import Run, conditions, once, settings
+from analysis.records import Run, conditions, once
 from analysis.statistics import Spread, spread
 from dsd.errors import UserError
 from dsd.runs.record import Record, read
@@ -135,7 +135,7 @@ class Group:
             reasons.append(f"scale {record.scale}")
         if record.overrides:
             reasons.append("changed settings")
-        if (precision := settings(record).precision) != "fp32":
+        if (precision := record.settings.precision) != "fp32":
             reasons.append(f"{precision} where the recipe's default is fp32")
         reasons += once(note for run in self.runs for note in run.corpus_notes)
         return once([*reasons, *self._drift(suite)])
@@ -146,7 +146,7 @@ class Group:
         try:
             recipe = suite.recipe(record.recipe, record.scale, tuple(record.overrides))
             firsts = [next(iter(runs.values())).record for runs in self.arms.values()]
-            changed = [_changed(settings(first), recipe, first.arm) for first in firsts]
+            changed = [_changed(first.settings, recipe, first.arm) for first in firsts]
         except (UserError, ValidationError, KeyError):
             return ["the recipe, as it is today, cannot make this run"]
         return [f"the recipe's {', '.join(keys)} changed since the run" for keys in changed if keys]
@@ -165,7 +165,7 @@ def groups(runs: Iterable[Run]) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         record = run.record
-        shared = settings(record).model_dump(mode="json", exclude=FREE | {"exclude"})
+        shared = record.settings.model_dump(mode="json", exclude=FREE | {"exclude"})
         key = json.dumps([conditions(record), shared], sort_keys=True)
         found.setdefault(key, []).append(run)
     together = [Group(tuple(members)) for members in found.values()]
@@ -207,7 +207,7 @@ def of_one_group(paths: Iterable[Path]) -> Group:
 def _check_schedules(group: Group) -> None:
     seen: dict[str, tuple[object, Path]] = {}
     for run in group.runs:
-        nodes = settings(run.record).path
+        nodes = run.record.settings.path
         folders = [node.folder for node in nodes]
         schedules: dict[str, object] = {
             "/".join(folders[: i + 1]): node for i, node in enumerate(nodes)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from dsd.errors import UserError
 from dsd.runs.record import Record, label, read
-from dsd.runs.settings import Settings
-from dsd.suite.recipe import validate
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,6 @@ def read_all(folder: Path, scale: str | None = None) -> list[Run]:
     return [run for run in runs if scale in (None, run.record.scale)]
 
 
-def settings(record: Record) -> Settings:
-    """Returns a record's settings through their model, with the layers that it says were pruned."""
-    layers = tuple(record.phases[-1].layers)
-    where = f"{record.recipe}, arm {record.arm}, seed {record.seed}: settings"
-    return validate(Settings, {**record.settings, "layers": layers}, where)
-
-
 def conditions(record: Record) -> tuple[str, str, tuple[str, ...]]:
     """Returns what a record's file is named after, but for arm and seed."""
     return record.recipe, record.scale, tuple(sorted(record.overrides))
@@ -80,16 +71,8 @@ def once(words: Iterable[str]) -> list[str]:
 
 def _check_whole(path: Path, record: Record) -> None:
     """Raises UserError when a record lacks a phase or a test figure."""
-    planned = [node.get("folder") for node in record.settings.get("path", [])]
-    if not planned or [phase.folder for phase in record.phases] != planned:
+    if [phase.folder for phase in record.phases] != [n.folder for n in record.settings.path]:
         raise UserError(f"{path}: its phases are not those of its settings; make the record again")
     for phase in record.phases:
-        for stage in phase.stages:
-            if missing := phase.layers.keys() - stage.get("layers", {}).keys():
-                raise UserError(
-                    f"{path}: stage {stage.get('stage')} of phase {phase.name} has no histogram of "
-                    f"{min(missing)}; make the record again"
-                )
-    for test in (record.final, *(phase.test for phase in record.phases)):
-        if not any(record.metric in figures for figures in test.values()):
+        if not any(record.metric in figures for figures in phase.test.values()):
             raise UserError(f"{path}: a phase has no test {record.metric}; make the record again")

@@ -14,7 +14,7 @@ from analysis.figures import plots
 from analysis.groups import Group
 from analysis.records import Run
 from analysis.words import metric_name, phase_name, split_name
-from dsd.runs.record import PhaseRecord
+from dsd.runs.phase_file import PhaseRecord
 
 Fill = Literal["full", "none", "left", "right"]
 FILLS: tuple[Fill, ...] = ("full", "none", "left", "right")  # of markers, a test set each

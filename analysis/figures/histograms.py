@@ -13,6 +13,7 @@ from analysis.figures import plots
 from analysis.figures.layers import choose, network
 from analysis.records import Run
 from dsd.errors import UserError
+from dsd.runs.record import read_stages
 
 STAGES = ("dense", "pruned", "sparse-trained", "zeros restored", "re-dense")
 SHOWN = 0.998  # share of the non-zero weights that the axis must hold
@@ -94,7 +95,7 @@ def rounds(run: Run) -> list[int]:
 
     That is one stage before weights are pruned.
     """
-    names = [stage["stage"] for stage in _seen(run)]
+    names = [stage["stage"] for phase in run.record.phases for stage in phase.stages]
     return [i for i in range(len(names)) if tuple(names[i + 1 :][:4]) == STAGES[1:]]
 
 
@@ -108,7 +109,7 @@ def choose_layer(run: Run, layer: str | None) -> str:
 
     Raises UserError that names the nearest layer when there is none of that name.
     """
-    of = network(run.record.recipe, run.record.settings["task"])
+    of = network(run.record.recipe, run.record.settings.task)
     try:
         return choose(of, run.record.phases[0].layers, layer)
     except ValueError as fault:
@@ -119,7 +120,7 @@ def stages(run: Run, layer: str, number: int = 1) -> list[Stage]:
     """Returns a layer's five stages in the first or a later round.
 
     The first stage of a later round is the re-dense one of the round before. Raises UserError
-    when there is no such round, or a stage lacks the layer.
+    when there is no such round.
     """
     starts = rounds(run)
     who = f"{run.path}: arm {run.record.arm}"
@@ -129,10 +130,8 @@ def stages(run: Run, layer: str, number: int = 1) -> list[Stage]:
         )
     if not 1 <= number <= len(starts):
         raise UserError(f"{who} has {len(starts)} rounds and no --round {number}; take one of them")
-    five = _seen(run)[starts[number - 1] :][: len(STAGES)]
-    if any(layer not in one["layers"] for one in five):
-        raise UserError(f"{run.path}: a stage has no histogram of {layer}; make the record again")
-    return [_stage(one["stage"], one["layers"][layer]) for one in five]
+    five = read_stages(run.path)[starts[number - 1] :][: len(STAGES)]
+    return [_stage(name, layers[layer]) for name, layers in five]
 
 
 def name(run: Run, layer: str | None = None, number: int = 1) -> str:
@@ -161,10 +160,6 @@ def picture(run: Run, layer: str | None = None, number: int = 1) -> Figure:
     title = f"{record.title}: {layer}, {found.stages[0].weights:,} weights ({who})"
     plots.surround(figure, title, [f"weight value ({found.beyond})", *plots.caption(run)])
     return figure
-
-
-def _seen(run: Run) -> list[dict[str, Any]]:
-    return [stage for phase in run.record.phases for stage in phase.stages]
 
 
 def _stage(name: str, histogram: dict[str, Any]) -> Stage:

@@ -17,7 +17,7 @@ from analysis.arms import GREY, Arm, arm
 from analysis.groups import Group
 from analysis.records import Run
 from analysis.statistics import Spread
-from dsd.runs.record import PhaseRecord
+from dsd.runs.phase_file import PhaseRecord
 
 PALE, FAINT = "#cccccc", "#999999"
 _STYLE: dict[Any, Any] = {

@@ -14,7 +14,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from analysis.arms import BLUE, GREY, VERMILION, Arm
 from analysis.figures import plots
 from analysis.groups import FREE, Group, groups
-from analysis.records import Run, settings
+from analysis.records import Run
 from analysis.statistics import Spread, spread
 from analysis.words import metric_name, phase_name, split_name
 from dsd.errors import UserError
@@ -158,7 +158,7 @@ def _baseline(axes: Axes, found: Spread | None) -> None:
 def _but_for_sparsity(group: Group) -> str:
     """Returns what decides dsd's result, but for the sparsities, as a text to compare."""
     record = next(iter(group.arms["dsd"].values())).record
-    decided = settings(record)
+    decided = record.settings
     shared = decided.model_dump(mode="json", exclude=FREE | {"exclude"})
     plan = [
         (node.name, node.phase.model_dump(mode="json", exclude={"sparsity"}))

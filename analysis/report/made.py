@@ -17,22 +17,22 @@ def grid(groups: Sequence[Group]) -> Grid:
 
 
 def _made(name: str) -> Column:
-    return Column(name, name, value=lambda run: run.record.made.get(name) or UNKNOWN)
+    return Column(name, name, value=lambda run: run.record.provenance.get(name) or UNKNOWN)
 
 
 def _versions(run: Run) -> str:
-    versions = run.record.made.get("versions", {})
+    versions = run.record.provenance.get("versions", {})
     return ", ".join(f"{name} {found}" for name, found in versions.items()) or UNKNOWN
 
 
 def _minutes(run: Run) -> str:
-    seconds = [phase.made.get("train_seconds") for phase in run.record.phases]
+    seconds = [phase.provenance.get("train_seconds") for phase in run.record.phases]
     return UNKNOWN if None in seconds else f"{sum(filter(None, seconds)) / 60:.0f}"
 
 
 COLUMNS = (
     *(Column("record.arm", "run"), Column("record.seed", "seed"), _made("command")),
-    Column("", "revision", value=lambda run: run.record.made.get("revision", UNKNOWN)[:10]),
+    Column("", "revision", value=lambda run: run.record.provenance.get("revision", UNKNOWN)[:10]),
     *map(_made, ("device", "precision")),
     Column("", "versions", value=_versions),
     _made("date"),

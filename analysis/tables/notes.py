@@ -28,7 +28,7 @@ def beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:
 
 def made(group: Group) -> str:
     """Returns in one line when, on what and by which revision the runs were made."""
-    told = [run.record.made for run in group.runs]
+    told = [run.record.provenance for run in group.runs]
 
     def every(key: str) -> str:
         return ", ".join(sorted({str(one[key]) for one in told if key in one})) or "unknown"

@@ -10,7 +10,7 @@ from analysis.paper import Figure
 from analysis.statistics import Spread, spread, t_interval
 from analysis.table import GAIN, SPREAD, TEXT, Column, Kind
 from analysis.words import NOTHING, split_name
-from dsd.runs.record import PhaseRecord
+from dsd.runs.phase_file import PhaseRecord
 
 
 @dataclass(frozen=True)

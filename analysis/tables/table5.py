@@ -98,7 +98,7 @@ def _how(group: Group) -> tuple[str, ...]:
     """Returns how the figures were made and what the intervals are."""
     record = group.first
     images = record.corpus.get("images", {}).get("test")
-    papers = record.settings["task"].get("features") == "vgg16"  # others: in the corpus' notes
+    papers = record.settings.task.get("features") == "vgg16"  # others: in the corpus' notes
     splits = listed([split_name(split) for split in group.splits])
     return (
         INTERVALS,

@@ -27,7 +27,7 @@ from analysis.tables.rows import (
 )
 from analysis.tables.table2_table3_table4_appendix import steps_columns, steps_table
 from analysis.words import metric_name, number, phase_name, split_name
-from dsd.runs.record import PhaseRecord
+from dsd.runs.phase_file import PhaseRecord
 
 Published = Mapping[str, Mapping[str, Figure]]  # test set -> row -> figure
 METRICS = WER, CER = "wer_pct", "cer_pct"
@@ -76,7 +76,7 @@ def tables(results: Results, one: Printed) -> tuple[list[Table], list[Table]]:
 
     The paper's figures stand in the CSV of a group's phases, in a table of their own without one.
     """
-    mine = [g for g in results.completed if g.first.settings["task"].get("network") == one.network]
+    mine = [g for g in results.completed if g.first.settings.task.get("network") == one.network]
     beside: list[Group | None] = [group for group in mine if not results.why(group)]
     papers = [_papers_table(results.paper, one, group) for group in beside or [None]]
     return papers, [_phases_table(results, one, group) for group in mine]

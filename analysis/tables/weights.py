@@ -1,17 +1,20 @@
 """What became of the weights: magnitudes and signs, and how large pruned weights come back."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis.groups import Group
+from analysis.records import Run
 from analysis.table import Column, Table, text
 from analysis.tables.notes import title
 from analysis.tables.rows import WHERE
 from analysis.words import number
-from dsd.runs.record import PhaseRecord, Record
+from dsd.runs.phase_file import PhaseRecord
+from dsd.runs.record import read_stages
 
 MEASURED = {"dense": "before pruning", "sparse": "sparse-trained", "redense": "re-dense"}
 NOTES = (  # beneath the tables
@@ -65,18 +68,25 @@ def tables(groups: Iterable[Group]) -> list[Table]:
     return [table for table in found if table.rows]
 
 
-def layers(record: Record) -> list[Layer]:
+def layers(run: Run) -> list[Layer]:
     """Returns the layers of every round, [] for an arm without a mask."""
-    phases = record.phases
-    places = [i for i in range(1, len(phases)) if phases[i].returned]
-    rounds = (_round(nth, *phases[i - 2 : i + 1]) for nth, i in enumerate(places, start=1))
+    phases = run.record.phases
+    places = [i for i in range(1, len(phases)) if phases[i].reborn]
+    if not places:
+        return []
+    stages = iter(read_stages(run.path))
+    ends = [[layers for _, layers in islice(stages, len(phase.stages))][-1] for phase in phases]
+    rounds = (
+        _round(nth, phases[i - 2 : i + 1], ends[i - 2 : i + 1])
+        for nth, i in enumerate(places, start=1)
+    )
     return [layer for found in rounds for layer in found]
 
 
 def _table(group: Group) -> Table:
     rows = []
     for arm, runs in group.arms.items():
-        found = {seed: layers(run.record) for seed, run in runs.items()}
+        found = {seed: layers(run) for seed, run in runs.items()}
         alike = {
             nth: [[layer for layer in mine if layer.round == nth] for mine in found.values()]
             for nth in {layer.round for mine in found.values() for layer in mine}
@@ -143,10 +153,10 @@ COLUMNS = (
 
 
 def _round(
-    number: int, before: PhaseRecord, sparse: PhaseRecord, redense: PhaseRecord
+    number: int, phases: Sequence[PhaseRecord], ends: Sequence[dict[str, Any]]
 ) -> Iterator[Layer]:
-    ends = [phase.stages[-1]["layers"] for phase in (before, sparse, redense)]
-    for name, back in redense.returned.items():
+    _, sparse, redense = phases
+    for name, back in redense.reborn.items():
         magnitudes, nonzero = zip(*(_magnitude(end[name]) for end in ends), strict=True)
         yield Layer(
             *(number, name, sparse.layers[name]["weights"], back["pruned"]),

@@ -74,7 +74,7 @@ class Record(BaseModel):
 
 
 class _Links(BaseModel):
-    links: list[Link] = Field(min_length=1)
+    phases: list[Link] = Field(min_length=1)
 
 
 def stem(recipe: str, scale: str, overrides: tuple[str, ...], arm: str, seed: int) -> str:
@@ -132,7 +132,7 @@ def read(path: Path) -> Record:
         )
     if sealed.SEAL not in raw:
         raise UserError(f"{path}: damaged (it has no checksum); {REMEDY}")
-    links = validate(_Links, {"links": raw.pop("phases", None)}, str(path)).links
+    links = validate(_Links, {"phases": raw.pop("phases", None)}, str(path)).phases
     files = [_phase(path, link) for link in links]
     content = {
         **{key: value for key, value in raw.items() if key not in OF_THE_FILE},

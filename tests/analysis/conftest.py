@@ -2,11 +2,11 @@
 
 import csv
 import io
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +16,14 @@ import pytest
 from analysis import results
 from analysis.grid import Grid
 from analysis.groups import Group
+from analysis.records import Run
 from analysis.tables import files
-from dsd.runs import record
+from dsd.runs import phase_file, record
+from dsd.runs.phase_file import PhaseFile
 from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[2]
+MADE = {"date": "2020-01-02", "device": "a device", "precision": "fp32", "revision": "1"}
 
 RECIPE = """\
 title: {title}
@@ -131,19 +134,21 @@ class House:
         stages: Sequence[list[dict[str, Any]]] = (),
         scored: Sequence[dict[str, dict[str, float]]] = (),
         examples: Mapping[str, np.ndarray] = MappingProxyType({}),
+        made: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Path:
         """Writes a record; `errors` are the test figures after its last phases.
 
         `scored` gives each phase's test figures whole, `examples` what the sidecar holds.
         """
-        made = self.suite.recipe(recipe, scale, overrides)
-        nodes = made.plan(arm)
+        of = self.suite.recipe(recipe, scale, overrides)
+        nodes = of.plan(arm)
         figures = [99.0] * (len(nodes) - len(errors)) + list(errors)
         scored = scored or [
             {split: {"loss": 1.0, metric: figure + j} for j, split in enumerate(tests)}
             for figure in figures
         ]
+        layers = stages[0][0]["layers"] if stages else ["a.weight"]
         phases = [
             {
                 "name": node.name,
@@ -155,55 +160,93 @@ class House:
                 "lr": node.phase.lr,
                 "decay": {},
                 "log": logs[i] if logs else [],
-                "handed_on_epoch": node.phase.epochs,
-                "layers": {"a.weight": {"weights": 8, "kept": 8}},
+                "carried_over_epoch": node.phase.epochs,
+                "layers": {layer: {"weights": 8, "kept": 8} for layer in layers},
                 "stages": stages[i] if stages else [],
                 "sign_changes": {},
-                "returned": {},
+                "reborn": {},
                 "test": scored[i],
                 "skipped": [],
-                "made": {},
+                "provenance": made or MADE,
             }
             for i, node in enumerate(nodes)
         ]
         content: dict[str, Any] = {
             "recipe": recipe,
-            "title": made.title,
+            "title": of.title,
             "corpus": {"name": "images", "fingerprint": fingerprint, "notes": list(notes)},
-            "table": made.table,
-            "column": made.column,
+            "table": of.table,
+            "column": of.column,
             "scale": scale,
             "overrides": list(overrides),
             "arm": arm,
-            "source": made.arms[arm].source,
-            "notes": [*made.notes, *([made.arms[arm].note] if made.arms[arm].note else [])],
+            "source": of.arms[arm].source,
+            "notes": [*of.notes, *([of.arms[arm].note] if of.arms[arm].note else [])],
             "seed": seed,
             "metric": metric,
             "lower_is_better": True,
             "settings": {
-                "task": made.task,
-                "optimizer": made.optimizer.model_dump(mode="json"),
-                "exclude": list(made.exclude),
-                "momentum": made.momentum,
-                "carry_over": made.carry_over,
+                "task": of.task,
+                "optimizer": of.optimizer.model_dump(mode="json"),
+                "exclude": list(of.exclude),
+                "momentum": of.momentum,
+                "carry_over": of.carry_over,
                 "path": [node.model_dump(mode="json") for node in nodes],
                 "seed": seed,
                 "corpus": fingerprint,
             },
             "parameters": 8,
             "phases": phases,
-            "final": phases[-1]["test"],
-            "made": {
-                "date": "2020-01-02",
-                "device": "a device",
-                "precision": "fp32",
-                "revision": "1",
-            },
         }
         stem = name or record.stem(recipe, scale, overrides, arm, seed)
         path = self.runs / f"{stem}.json"
-        record.write(path, record.Record.model_validate({**content, **changes}), dict(examples))
+        write(path, {**content, **changes}, examples)
         return path
+
+
+def write(path: Path, content: Mapping[str, Any], examples: Mapping[str, np.ndarray]) -> None:
+    """Writes a record and its phases; their stages have their histograms in them."""
+    fields, phases = dict(content), []
+    settings, parameters = fields.pop("settings"), fields.pop("parameters")
+    folders: list[str] = []
+    with TemporaryDirectory() as folder:
+        for depth, phase in enumerate(fields.pop("phases"), start=1):
+            folders.append(phase["folder"])
+            where = "/".join(folders)
+            layers = [stage["layers"] for stage in phase["stages"]]
+            stages = [{key: one[key] for key in ("stage", "moment")} for one in phase["stages"]]
+            file = PhaseFile.model_validate(
+                {
+                    "settings": {**settings, "path": settings["path"][:depth]},
+                    "parameters": parameters,
+                    "record": {**phase, "stages": stages},
+                    "arrays": "",
+                }
+            )
+            own = {
+                key.removeprefix(f"{where}/"): values
+                for key, values in examples.items()
+                if key.startswith(f"{where}/") and key.count("/") == where.count("/") + 2
+            }
+            source = Path(folder) / f"{depth}.json"
+            phase_file.write(source, file, {**own, **phase_file.pack_histograms(layers)})
+            phases.append((f"{fields['recipe']}/seed{fields['seed']}/{where}", source))
+        record.write(path, fields, phases)
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """Returns a record as `write` takes it."""
+    found = record.read(path).model_dump(mode="json", exclude={"links"})
+    stages = iter(record.read_stages(path))
+    for phase in found["phases"]:
+        for stage in phase["stages"]:
+            stage["layers"] = next(stages)[1]
+    return found
+
+
+def read_run(path: Path) -> Run:
+    """Returns a record as the analysis takes it."""
+    return Run(path, record.read(path))
 
 
 def lines(grid: Grid) -> dict[str, dict[str, str]]:
@@ -233,7 +276,7 @@ def rewrite() -> Callable[..., None]:
     """Changes fields of a record on the disk, as a faulty program might."""
 
     def change(path: Path, **changes: Any) -> None:
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+        write(path, {**contents(path), **changes}, record.read_examples(path))
 
     return change
 

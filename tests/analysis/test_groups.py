@@ -2,13 +2,12 @@
 
 import pytest
 
-from analysis.records import read_all
+from tests.analysis.conftest import contents
 
 
 def test_examples_left_out_make_the_corpus_partial(house, rewrite):
     path = house.run("dsd", 0, 29.0)
-    (run,) = read_all(house.runs)
-    phases = run.record.model_dump()["phases"]
+    phases = contents(path)["phases"]
     phases[0]["skipped"] = phases[1]["skipped"] = ["a.jpg"]
     rewrite(path, phases=phases)
     assert house.group.reasons_apart(house.suite) == ["1 unusable examples left out"]
@@ -51,10 +50,16 @@ def test_two_corpora_and_two_precisions_never_share_a_mean(house, rewrite):
     house.run("dsd", 0, 20.0)
     house.run("dsd", 1, 30.0, fingerprint="2")
     bf16 = house.run("dsd", 2, 40.0)
-    (settings,) = (run.record.settings for run in read_all(house.runs) if run.path == bf16)
-    rewrite(bf16, settings={**settings, "precision": "bf16"})
+    rewrite(bf16, settings={**contents(bf16)["settings"], "precision": "bf16"})
     found = [group.values("dsd", "test") for group in house.results.groups]
     assert sorted(found, key=str) == [{0: 20.0}, {1: 30.0}, {2: 40.0}]
+
+
+def test_runs_that_differ_in_a_setting_do_not_share_a_mean(house, rewrite):
+    house.run("dsd", 0, 30.0)
+    other = house.run("dsd", 1, 31.0)
+    rewrite(other, settings={**contents(other)["settings"], "momentum": "keep"})
+    assert len(house.results.groups) == 2
 
 
 def test_seeds_of_the_same_data_share_a_mean_however_it_was_described(house):

@@ -1,7 +1,6 @@
 """The page from made-up records: what it says first, what it holds, that nothing escapes it."""
 
 import hashlib
-import json
 import re
 from base64 import b64encode
 from html.parser import HTMLParser
@@ -68,11 +67,11 @@ def test_the_summary_counts_verdicts_of_each_control(house):
     assert summary([]) == []
 
 
-def test_text_from_records_is_escaped_everywhere(house, rewrite):
+def test_text_from_records_is_escaped_everywhere(house):
     for arm, path in (("baseline", "dense"), ("dsd", "dense/sparse/redense")):
         texts = np.array([EVIL] * 3)
         spoken = {f"{path}/test/hypothesis": texts, f"{path}/test/reference": texts}
-        record = house.run(
+        house.run(
             arm,
             0,
             30.0,
@@ -83,8 +82,6 @@ def test_text_from_records_is_escaped_everywhere(house, rewrite):
             examples=spoken,
             made={"date": EVIL, "device": EVIL, "command": EVIL, "revision": EVIL, "precision": ""},
         )
-        phases = json.loads(record.read_text())["phases"]
-        rewrite(record, phases=[{**p, "layers": {EVIL: {"weights": 8, "kept": 8}}} for p in phases])
     text = built(house)
     assert EVIL not in text
     assert "<script>alert" not in text

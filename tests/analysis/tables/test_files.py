@@ -1,6 +1,5 @@
 """What `dsd tables` prints and writes, and whether what was written is still true."""
 
-import json
 import resource
 import shutil
 from pathlib import Path
@@ -14,8 +13,9 @@ from analysis import results
 from analysis.commands import add_commands
 from analysis.tables import files as tables
 from dsd.errors import UserError
+from dsd.runs.record import read_examples
 from dsd.suite.folder import Suite
-from tests.analysis.conftest import lines
+from tests.analysis.conftest import contents, lines, write
 
 ROOT = Path(__file__).parents[3]
 
@@ -284,14 +284,12 @@ def test_ten_times_the_records_need_under_five_cpu_seconds(tmp_path, dsd):
     runs = tmp_path / "results" / "runs"
     runs.mkdir()
     for path in (ROOT / "results" / "runs").glob("*.json"):
-        record = json.loads(path.read_text())
+        content, examples = contents(path), read_examples(path)
         for copy in range(10):
-            seed = record["seed"] + 100 * copy
+            seed = content["seed"] + 100 * copy
             stem = path.stem.rpartition(".seed")[0] + f".seed{seed}"
-            shutil.copy(path.with_suffix(".npz"), runs / f"{stem}.npz")
-            record["examples"]["file"] = f"{stem}.npz"
-            content = {**record, "seed": seed, "settings": {**record["settings"], "seed": seed}}
-            (runs / f"{stem}.json").write_text(json.dumps(content))
+            settings = {**content["settings"], "seed": seed}
+            write(runs / f"{stem}.json", {**content, "seed": seed, "settings": settings}, examples)
     assert dsd("tables", cwd=tmp_path).returncode == 0
 
     def cpu_seconds(*words: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 from analysis import paper
 from analysis.records import read_all
 from dsd.errors import UserError
+from dsd.runs import sealed
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,32 +29,28 @@ def test_a_foreign_file_is_refused(house, text):
         read_all(house.runs)
 
 
-def test_a_broken_record_is_refused(house, rewrite):
+def test_a_broken_record_is_refused(house):
     path = house.run("dsd", 0, 29.0)
-    (run,) = read_all(house.runs)
-    whole = run.record.model_dump()
+    whole = json.loads(path.read_text())
     for changes, fault in (
         ({"version": 99}, "version 99"),
         ({"seed": "x"}, "seed"),
         ({"metric": "top9_error_pct"}, "no test top9_error_pct"),
-        ({"phases": whole["phases"][:2]}, "not those of its settings"),
-        ({"settings": {}}, "not those of its settings"),
-        ({"final": {"test": {"top1_error_pct": float("nan")}}}, "NaN"),
-        ({"parameters": float("inf")}, "Infinity"),
-        ({"final": {"test": {"top1_error_pct": "low"}}}, "top1_error_pct"),
+        ({"phases": [whole["phases"][0], whole["phases"][2]]}, "not those of its settings"),
+        ({"phases": []}, "phases"),
     ):
-        rewrite(path, **{**whole, **changes})
+        sealed.write(path, {**whole, **changes})
         with pytest.raises(UserError, match=fault) as error:
             read_all(house.runs)
         assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize("field", ["metric", "phases", "final", "seed", "table"])
+@pytest.mark.parametrize("field", ["metric", "phases", "seed", "table"])
 def test_a_record_with_a_missing_field_is_refused(house, field):
     path = house.run("dsd", 0, 29.0)
     record = json.loads(path.read_text())
     del record[field]
-    path.write_text(json.dumps(record))
+    sealed.write(path, record)
     with pytest.raises(UserError, match=rf"^{path}: .*{field}") as error:
         house.written()
     assert "\n" not in str(error.value)

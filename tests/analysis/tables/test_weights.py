@@ -12,8 +12,7 @@ from analysis.tables import weights
 from analysis.tables.weights import layers
 from dsd.pruning.statistics import half_width
 from dsd.pruning.statistics import histogram as counted
-from dsd.runs.record import read
-from tests.analysis.conftest import lines
+from tests.analysis.conftest import contents, lines, read_run
 from tests.analysis.made_up import histogram
 
 stage = partial(histogram, half_width=1.0)
@@ -41,13 +40,13 @@ REDENSE = ends(a=stage([2, 1, 3, 1, 2], zeros=1), b=stage([4, 0, 1, 0, 5]))
 
 def write(house, rewrite, arm="dsd", seed=0, back_a=None, **conditions):
     path = house.run(arm, seed, 29.0, stages=[DENSE, SPARSE, REDENSE], **conditions)
-    phases = [phase.model_dump() for phase in read(path).phases]
+    phases = contents(path)["phases"]
     for phase in phases:
         phase["layers"] = {name: {"weights": 10, "kept": 0} for name in "ab"}  # `returned` counts
     phases[1]["sign_changes"] = {"a": 2, "b": 1}
     phases[2] |= {
         "sign_changes": {"a": 1, "b": 0},
-        "returned": {
+        "reborn": {
             "a": back_a or back(4, 3, 2, 0.01, 0.05, 0.25),
             "b": back(1, 1, 0, 0.06, 0.1, 0.5),
         },
@@ -57,7 +56,7 @@ def write(house, rewrite, arm="dsd", seed=0, back_a=None, **conditions):
 
 
 def test_a_layer_of_a_round(house, rewrite):
-    first, second = layers(read(write(house, rewrite)))
+    first, second = layers(read_run(write(house, rewrite)))
     assert first._asdict() == {
         "round": 1,
         "name": "a",
@@ -82,7 +81,7 @@ def test_a_layer_of_a_round(house, rewrite):
 
 def test_an_arm_without_a_mask_has_none(house):
     path = house.run("finetune", 0, 29.0)
-    assert layers(read(path)) == []
+    assert layers(read_run(path)) == []
     assert house.page("weights").grids == []
 
 
@@ -134,16 +133,17 @@ def test_a_layer_that_lost_no_weight_and_one_that_kept_none(house, rewrite):
 
 def test_rounds_are_told_apart(house, rewrite):
     path = house.run("dsdsd", 0, 29.0, stages=[DENSE, SPARSE, REDENSE, SPARSE, REDENSE])
-    phases = [phase.model_dump() for phase in read(path).phases]
+    phases = contents(path)["phases"]
     for i, pruned in ((1, 5), (3, 2)):
-        phases[i] |= {"layers": {"a": {"weights": 10, "kept": 5}}, "sign_changes": {"a": 1}}
+        phases[i] |= {"sign_changes": {"a": 1}}
+        phases[i]["layers"]["a"] = {"weights": 10, "kept": 5}
         phases[i + 1] |= {
             "sign_changes": {"a": 0},
-            "returned": {"a": back(pruned, 1, 1, 0.1, 0.1, 0.1)},
+            "reborn": {"a": back(pruned, 1, 1, 0.1, 0.1, 0.1)},
         }
     rewrite(path, phases=phases)
-    assert [(layer.round, layer.pruned) for layer in layers(read(path))] == [(1, 5), (2, 2)]
-    assert layers(read(path))[1].mean_magnitude_dense == pytest.approx(4.0 / 9)  # re-dense 1
+    assert [(layer.round, layer.pruned) for layer in layers(read_run(path))] == [(1, 5), (2, 2)]
+    assert layers(read_run(path))[1].mean_magnitude_dense == pytest.approx(4.0 / 9)  # re-dense 1
 
 
 def test_miniatures_are_left_out_and_the_csv_is_by_layer(house, rewrite):
