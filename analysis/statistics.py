@@ -118,6 +118,15 @@ def verdict(gains: Values) -> str:
     return "better" if between[0] > 0 else "worse"
 
 
+def holm(ps: Values) -> list[float]:
+    """Returns p values, in their order, corrected for their number by Holm's step-down method."""
+    corrected, largest = [0.0] * len(ps), 0.0
+    for rank, place in enumerate(np.argsort(ps, kind="stable")):
+        largest = max(largest, min(1.0, (len(ps) - rank) * float(ps[place])))
+        corrected[place] = largest
+    return corrected
+
+
 def ratio_metric(sums: np.ndarray) -> np.ndarray:
     """Returns the metric of summed counts, (..., 2 n) -> (...): n sums, then what each is out of.
 

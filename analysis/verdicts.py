@@ -1,0 +1,125 @@
+"""What the runs say of each of the paper's claims, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from analysis import statistics
+from analysis.claims import CLAIMS, TASKS, Claim, Task
+from analysis.groups import Group, paired
+from analysis.power import detectable
+from analysis.statistics import Interval, Spread, spread
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim on one task; effects are in the metric's unit, positive: the claim holds."""
+
+    task: Task
+    claim: Claim
+    group: Group | None  # None: nobody ran the task
+    effects: tuple[float, ...]  # a seed each
+    holm_p: float | None = None  # over all verdicts of the page
+
+    @property
+    def metric(self) -> str:
+        """Returns the metric that tests the claim."""
+        return "loss" if self.claim.of_training else self.task.metric
+
+    @property
+    def effect(self) -> Spread | None:
+        """Returns the mean effect."""
+        return spread(self.effects) if self.effects else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Returns its 95 % interval, by Student's t over the seeds."""
+        return statistics.t_interval(self.effects) if self.effects else None
+
+    @property
+    def p(self) -> float | None:
+        """Returns the p of the paired t-test."""
+        return statistics.paired_p(self.effects) if self.effects else None
+
+    @property
+    def detectable(self) -> float | None:
+        """Returns the true effect that so many seeds show with power 0.8."""
+        if not self.effects or not statistics.varies(self.effects):
+            return None
+        _, sd, n = spread(self.effects)
+        return detectable(sd, n) if sd else None
+
+    @property
+    def gain(self) -> float | None:
+        """Returns the paper's gain, where the claim is about the metric."""
+        return self.task.gain if self.claim.in_metric else None
+
+    @property
+    def words(self) -> str:
+        """Returns what it comes to."""
+        if not self.effects:
+            return "not run"
+        if self.interval is None:
+            return f"no verdict from n = {len(self.effects)}"
+        low, high = self.interval
+        if (low > 0 or high < 0) and self.holm_p is not None and self.holm_p >= 0.05:
+            return f"{'for' if low > 0 else 'against'} it, but not after Holm's correction"
+        if high < 0:
+            return "contradicted"
+        if low > 0:
+            less = self.gain is not None and high < self.gain
+            return "confirmed, less than the paper's gain" if less else "confirmed"
+        if self.gain is None:
+            return "open: not shown either way"
+        return "the paper's gain is excluded" if high < self.gain else "open: zero or the paper's"
+
+
+def verdicts(groups: Sequence[Group]) -> list[Verdict]:
+    """Returns every claim on every task, run or not, with p values corrected by Holm's method."""
+    found = [_verdict(task, claim, groups) for task in TASKS for claim in CLAIMS]
+    tested = {place: one.p for place, one in enumerate(found) if one.p is not None}
+    for place, p in zip(tested, statistics.holm([*tested.values()]), strict=True):
+        found[place] = replace(found[place], holm_p=p)
+    return found
+
+
+def group_of(task: Task, groups: Sequence[Group]) -> Group | None:
+    """Returns the task's runs without changed settings; of several kinds, that of most runs."""
+    mine = [
+        group
+        for group in groups
+        if (group.first.recipe, group.first.scale) == (task.recipe, task.scale)
+        and not group.first.overrides
+    ]
+    return max(mine, key=lambda group: len(group.runs), default=None)
+
+
+def reborn_pct(group: Group) -> Spread | None:
+    """Returns how far re-densing acted: the reborn weights' mean magnitude over the kept ones', %.
+
+    Of dsd's last re-dense phase, the layers weighted by their pruned weights; over the seeds.
+    """
+    shares = []
+    for run in group.arms.get("dsd", {}).values():
+        layers = [one for one in run.record.phases[-1].returned.values() if one["pruned"]]
+        if layers:
+            parts = (one["pruned"] * (one["relative_magnitude"] or 0.0) for one in layers)
+            shares.append(100 * sum(parts) / sum(one["pruned"] for one in layers))
+    return spread(shares) if shares else None
+
+
+def _verdict(task: Task, claim: Claim, groups: Sequence[Group]) -> Verdict:
+    group = group_of(task, groups)
+    if group is None:
+        return Verdict(task, claim, None, ())
+    splits = ("train",) if claim.of_training else task.splits
+    metric = "loss" if claim.of_training else task.metric
+    ours, theirs = (_means(group, arm, splits, metric) for arm in ("dsd", claim.over))
+    sign = -1 if group.lower_is_better(metric) else 1
+    return Verdict(task, claim, group, tuple(sign * apart for apart in paired(ours, theirs)))
+
+
+def _means(group: Group, arm: str, splits: Sequence[str], metric: str) -> dict[int, float]:
+    """Returns {seed: the mean of an arm's figures over test sets}."""
+    each = [group.values(arm, split, metric) for split in splits]
+    seeds = set.intersection(*map(set, each))
+    return {seed: spread([values[seed] for values in each]).mean for seed in sorted(seeds)}

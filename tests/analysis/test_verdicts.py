@@ -1,0 +1,72 @@
+"""Verdicts per claim: effects with the right sign, their words, and Holm's correction."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import statistics
+from analysis.claims import CLAIMS, Task
+from analysis.power import power_of
+from analysis.verdicts import Verdict
+
+METRIC, TRAINING = CLAIMS[1], CLAIMS[6]
+
+
+def task(gain: float = 1.0) -> Task:
+    return Task("a-b", "full", "a task", "wer_pct", ("test",), gain, "table 7")
+
+
+@pytest.mark.parametrize(
+    ("effects", "words"),
+    [
+        ((), "not run"),
+        ((0.4,), "no verdict from n = 1"),
+        ((0.4, 0.4, 0.4), "no verdict from n = 3"),
+        ((0.31, 0.3, 0.29), "confirmed, less than the paper's gain"),
+        ((1.2, 1.3, 1.1), "confirmed"),
+        ((-0.31, -0.3, -0.29), "contradicted"),
+        ((0.1, -0.1, 0.05), "the paper's gain is excluded"),
+        ((1.0, -1.0, 0.5), "open: zero or the paper's"),
+    ],
+)
+def test_what_an_interval_comes_to(effects, words):
+    assert Verdict(task(), METRIC, None, effects).words == words
+
+
+def test_a_claim_without_a_gain_is_confirmed_contradicted_or_open():
+    def words(*effects: float) -> str:
+        return Verdict(task(), TRAINING, None, effects).words
+
+    assert words(0.31, 0.3, 0.29) == "confirmed"
+    assert words(-0.31, -0.3, -0.29) == "contradicted"
+    assert words(0.1, -0.1, 0.05) == "open: not shown either way"
+
+
+def test_what_a_correction_takes_away_is_no_finding():
+    for effects, side in (((0.31, 0.3, 0.29), "for"), ((-0.31, -0.3, -0.29), "against")):
+        words = Verdict(task(), METRIC, None, effects, holm_p=0.05).words
+        assert words == f"{side} it, but not after Holm's correction"
+        assert Verdict(task(), METRIC, None, effects, holm_p=0.049).words.startswith("con")
+
+
+def test_an_effect_as_large_as_detectable_is_found_four_times_in_five():
+    one = Verdict(task(), METRIC, None, (0.1, 0.3, 0.2, 0.25))
+    assert one.detectable is not None
+    assert one.effect is not None
+    assert power_of(one.detectable, one.effect.sd, 4) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_holm_by_hand():
+    # Holm (1979): 4 x 0.005, 3 x 0.01, then 2 x 0.03; 0.04 gets no less than what comes before.
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([]) == []
+    assert statistics.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_order_and_lies_between_the_plain_and_bonferronis(ps):
+    found = statistics.holm(ps)
+    for plain, corrected in zip(ps, found, strict=True):
+        assert plain <= corrected <= min(1.0, len(ps) * plain) + 1e-12
+    order = sorted(range(len(ps)), key=lambda i: (ps[i], i))
+    assert [found[i] for i in order] == sorted(found)
