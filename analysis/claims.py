@@ -37,22 +37,29 @@ CLAIMS = (
 )
 BEAMS = ("test_beam1", "test_beam20")
 SQUEEZENET = "SqueezeNet's relative gain in the model zoo"
+TEST = ("test",)
+APPENDIX = "its difference to fine-tuning in the appendix"
+DEEPSPEECH = "DeepSpeech's relative gain in table 7"
 TASKS = (
     Task("flickr8k-neuraltalk", "acting", "Flickr-8K captions", "bleu4", BEAMS, 1.70, "table 5"),
     Task(
-        *("imagenette-squeezenet", "acting", "Imagenette, SqueezeNet"),
-        *("top1_error_pct", ("test",), 0.80, SQUEEZENET),
+        "imagenette-squeezenet",
+        "acting",
+        "Imagenette, SqueezeNet",
+        "top1_error_pct",
+        TEST,
+        0.80,
+        SQUEEZENET,
     ),
+    Task("an4-deepspeech", "acting", "AN4, DeepSpeech", "wer_pct", TEST, 1.32, DEEPSPEECH),
     Task(
-        *("an4-deepspeech", "acting", "AN4, DeepSpeech", "wer_pct", ("test",)),
-        *(1.32, "DeepSpeech's relative gain in table 7"),
+        "flickr8k-neuraltalk",
+        "lite0",
+        "Flickr-8K captions at the paper's rates",
+        "bleu4",
+        BEAMS,
+        1.70,
+        "table 5",
     ),
-    Task(
-        *("flickr8k-neuraltalk", "lite0", "Flickr-8K captions at the paper's rates"),
-        *("bleu4", BEAMS, 1.70, "table 5"),
-    ),
-    Task(
-        *("cifar10-resnet20", "full", "CIFAR-10, ResNet-20", "top1_error_pct", ("test",)),
-        *(0.08, "its difference to fine-tuning in the appendix"),
-    ),
+    Task("cifar10-resnet20", "full", "CIFAR-10, ResNet-20", "top1_error_pct", TEST, 0.08, APPENDIX),
 )

@@ -100,7 +100,7 @@ def reborn_pct(group: Group) -> Spread | None:
     """
     shares = []
     for run in group.arms.get("dsd", {}).values():
-        layers = [one for one in run.record.phases[-1].returned.values() if one["pruned"]]
+        layers = [one for one in run.record.phases[-1].reborn.values() if one["pruned"]]
         if layers:
             parts = (one["pruned"] * (one["relative_magnitude"] or 0.0) for one in layers)
             shares.append(100 * sum(parts) / sum(one["pruned"] for one in layers))

@@ -12,7 +12,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis.arms import ARMS
+from analysis.arms import CONTROLS
+from analysis.claims import TASKS
 from analysis.figures import forest, sparsity
 from analysis.figures.gallery import Gallery
 from analysis.groups import Group
@@ -20,7 +21,8 @@ from analysis.records import Run
 from analysis.report.inline import svg
 from analysis.report.sections import READING, Picture, Section, anchor, papers, section, short
 from analysis.results import Results
-from analysis.significance import Comparison
+from analysis.tables import verdicts
+from analysis.verdicts import group_of
 
 HERE = Path(__file__).parent
 TITLE = "Dense-Sparse-Dense training, reproduced"
@@ -30,10 +32,6 @@ INTRO = (
     "better accuracy at no cost at inference. Here are our runs, with the controls that the "
     "paper's reviewers asked for. Where DSD does not win, this page says so."
 )
-AGAINST = {
-    "finetune": "the same phases and rates, no mask",
-    "baseline": "which trains for fewer epochs",
-}
 NONE_BESIDE = (
     "None of these runs was made under the paper's conditions: smaller corpora, shorter schedules "
     "or other starting weights, named beside each. They neither confirm nor refute the paper's own "
@@ -50,7 +48,7 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
     """Returns the page of these results; `galleries`: captions, each with one of their runs."""
     shown = list(sparsity.with_sweeps(results.groups))
     sections = [section(results, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
-    comparisons = [one for section in sections for one in section.comparisons]
+    tested = [group for task in TASKS if (group := group_of(task, results.groups))]
     for run, gallery in galleries:
         _add(sections, run, gallery)
     script, style = (_file(name) for name in ("script.js", "style.css"))
@@ -59,32 +57,20 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
     return template.render(
         title=TITLE,
         intro=INTRO,
-        against=tuple(AGAINST),
-        summary=[*summary(comparisons), *([] if results.beside else [NONE_BESIDE])],
-        forest=_forest([group for group, _ in shown]),
+        against=CONTROLS,
+        summary=[] if results.beside else [NONE_BESIDE],
+        verdicts=[verdicts.table(results, ran=True).grid(), verdicts.losses(results).grid()]
+        if tested
+        else [],
+        forest=_forest(tested or [group for group, _ in shown]),
         paper=papers(results),
         sections=sections,
-        legend=READING,
+        legend=(*verdicts.NOTES, *READING),
         footer=FOOTER,
         script=Markup(script),
         style=Markup(style),
         script_hash=_hash(script),
     )
-
-
-def summary(comparisons: Sequence[Comparison]) -> list[str]:
-    """Returns in a few lines how often dsd wins: the first thing a reader sees."""
-    told = []
-    for over, words in AGAINST.items():
-        verdicts = [one.verdict for one in comparisons if one.over == over]
-        if verdicts:
-            count = verdicts.count
-            told.append(
-                f"Against {ARMS[over].label} ({words}), over {len(verdicts)} test figures: DSD is "
-                f"better in {count('better')}, worse in {count('worse')}; no difference is shown "
-                f"in {count('none')}; {count('one seed')} have one seed and no verdict."
-            )
-    return told
 
 
 def _forest(found: Sequence[Group]) -> Picture | None:

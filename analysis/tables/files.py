@@ -23,12 +23,13 @@ from analysis.tables import (
     table5,
     table6_table8,
     table7_table9,
+    verdicts,
     weights,
 )
 from dsd.errors import UserError
 from dsd.suite.folder import Suite
 
-BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+BEGIN, END = "<!-- {}:begin -->\n", "<!-- {}:end -->\n"  # in README
 GAIN = (
     "Gain: positive is better. Mean ± sd of the differences between runs of the same seed (in "
     "percent of the other arm's mean, n pairs). Tests: results/tables/significance.md."
@@ -85,6 +86,13 @@ def pages(results: Results) -> list[Page]:
     """Returns every page. Raises UserError that names a table of the paper that is damaged."""
     papers = {one: table7_table9.tables(results, one) for one in table7_table9.TABLES}
     return [
+        Page(
+            "verdicts",
+            "What our runs say of the paper's claims",
+            ours=[verdicts.table(results)],
+            legend=verdicts.NOTES,
+        ),
+        Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),
         Page(
             "paper_versus_ours", "The paper's figures and ours", [paper_versus_ours.table(results)]
         ),
@@ -151,8 +159,10 @@ def files(results: Results, made: Sequence[Page]) -> dict[Path, str]:
         wanted |= page.files(root / "results" / "tables")
     wanted[root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(results.suite)
     readme = root / "README.md"
-    if readme.exists() and BEGIN in (text := readme.read_text(encoding="utf-8")):
-        wanted[readme] = _between_markers(readme, text, _short(results))
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    for name, block in _readme(results).items():
+        if BEGIN.format(name) in text:
+            wanted[readme] = text = _between_markers(readme, text, name, block)
     return wanted
 
 
@@ -200,10 +210,14 @@ def _images(results: Results) -> list[Page]:
     return [_beside(name, tables, legend=PAPERS) for name, tables in made.items()]
 
 
-def _short(results: Results) -> str:
-    """Returns README's tables: the paper's conditions, and a line each of the others."""
-    grids = [paper_versus_ours.table(results).grid(), other_conditions.overview(results).grid()]
-    return _joined([grid for grid in grids if grid.rows], [*LEGEND, ALL_OF_IT])
+def _readme(results: Results) -> dict[str, str]:
+    """Returns README's tables by the name in their markers: verdicts first, the paper's last."""
+    ours = verdicts.table(results, ran=True).grid()
+    papers = paper_versus_ours.table(results).grid()
+    return {
+        "verdicts": _joined([ours], verdicts.NOTES) if ours.rows else "No runs yet.\n",
+        "table": _joined([papers], [*LEGEND, ALL_OF_IT]),
+    }
 
 
 def _joined(grids: Sequence[Grid], legend: Sequence[str]) -> str:
@@ -211,9 +225,9 @@ def _joined(grids: Sequence[Grid], legend: Sequence[str]) -> str:
     return "\n".join([*(grid.markdown() for grid in grids), lines])
 
 
-def _between_markers(path: Path, text: str, block: str) -> str:
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def _between_markers(path: Path, text: str, name: str, block: str) -> str:
+    before, begin, rest = text.partition(BEGIN.format(name))
+    _, end, after = rest.partition(END.format(name))
     if not end:
-        raise UserError(f"{path}: has {BEGIN} but no {END} after it; add it")
-    return f"{before}{BEGIN}\n{block}{END}{after}"
+        raise UserError(f"{path}: has no {END.format(name).strip()} after its begin; add it")
+    return f"{before}{begin}{block}{end}{after}"

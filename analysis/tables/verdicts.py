@@ -14,8 +14,9 @@ NOTES = (
     "Effect: dsd against the other arm, paired by seed, mean ± sd; positive: as the paper claims. "
     "Interval: 95 %, Student's t over the seeds. Would show: the true effect that so many seeds "
     "show with power 0.8. p: paired t-test; Holm: corrected for all tests of this table.",
-    "Confirmed or contradicted: the interval excludes zero, after Holm's correction, too. Excluded: it has zero in it and lies "
-    "below the paper's gain. Open: it has both in it. Not run: see docs/evidence.md.",
+    "Confirmed or contradicted: the interval excludes zero, after Holm's correction, too. "
+    "Excluded: it has zero in it and lies below the paper's gain. Open: it has both in it. Not "
+    "run: see docs/evidence.md.",
 )
 SIGNED = Kind(lambda value, n: signed_mean(value, n) if value else "-", MEAN.cells)
 NUMBER = Kind(lambda value, n: "-" if value is None else f"{value:.{n}f}")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from analysis import results
-from analysis.report.page import build, summary
+from analysis.report.page import build
 from analysis.report.sections import section
-from analysis.significance import comparisons
 from tests.analysis.made_up import pruned_once
 
 EVIL = '<script>alert("1")</script><img src=http://a.test/ onerror=alert(2)>&\'"'
@@ -58,13 +57,19 @@ def test_the_summary_says_when_nothing_was_run_under_the_papers_conditions(house
     assert "None of these runs was made under" not in built(house)
 
 
-def test_the_summary_counts_verdicts_of_each_control(house):
-    house.three_seeds()
-    (group,) = results.read(house.suite).groups
-    against_finetune, against_baseline = summary(comparisons(group))
-    assert against_finetune.startswith("Against the matched fine-tuning")
-    assert "better in 1" in against_baseline
-    assert summary([]) == []
+def test_verdicts_come_first_where_the_claims_tasks_were_run(house):
+    house.three_seeds(recipe="images-resnet20")
+    assert "better than the matched fine-tuning" not in built(house)
+    (folder := house.suite.root / "recipes" / "cifar10").mkdir()
+    recipe = house.suite.recipes["images-resnet20"].read_text()
+    (folder / "resnet20.yaml").write_text(recipe)
+    house.three_seeds(recipe="cifar10-resnet20")
+    text = built(house)
+    first = text[text.index('id="verdict"') : text.index('id="paper"')]
+    assert "better than the matched fine-tuning" in first
+    assert "CIFAR-10, ResNet-20" in first
+    assert "Losses of every arm" in first
+    assert first.index("<table>") < first.index("<figure>")
 
 
 def test_text_from_records_is_escaped_everywhere(house):
