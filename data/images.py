@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dsd.errors import UserError
 
@@ -70,21 +70,40 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decodes one file as RGB. Raises CorruptImage or UserError, see ImageSet.read."""
+def read_image(path: Path, upright: bool = False) -> Image.Image:
+    """Decodes one file as RGB; of 16 bits the upper eight count.
+
+    upright: a photograph is turned as its EXIF orientation says. The originals (Caffe, torch's
+    image, MATLAB) do not turn, so a corpus's stay as they are. Raises CorruptImage or UserError,
+    see ImageSet.read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
+            picture = ImageOps.exif_transpose(image) if upright else image
+            return _eight_bits(picture).convert("RGB")
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = "not a picture" if "BytesIO" in reason else reason
         raise CorruptImage(f"{path}: corrupt image ({reason}); restore the file") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Returns a grey picture of 16 bits with eight; Pillow itself would cut at 255.
+
+    Raises ValueError for grey values whose white nobody knows: of 32 bits, or fractions.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    grey = np.asarray(image)
+    if image.mode == "F" or grey.min() < 0 or grey.max() > 0xFFFF:
+        raise ValueError(f"grey values of mode {image.mode}; save it with 8 or 16 bits")
+    return Image.fromarray((grey.astype(np.int64) >> 8).astype(np.uint8))
 
 
 def class_folders(root: Path, split: str, suffixes: Sequence[str]) -> tuple[list[str], list[str]]:
