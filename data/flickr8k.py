@@ -215,10 +215,15 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _splits(members: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
-    """Sorts (place, split, image) by split. Raises UserError when an image is named twice."""
+    """Sorts (place, split, image) by split.
+
+    Raises UserError when an image is named twice, or its name leads to another folder.
+    """
     splits: dict[str, dict[str, str]] = {split: {} for split in COUNTS}
     seen: dict[str, str] = {}
     for place, split, image in members:
+        if Path(image).name != image or "\\" in image:
+            raise UserError(f"{place}: {image!r} is no name of a file; fix it")
         if image in seen:
             raise UserError(
                 f"{place}: {image} is in {split}, but in {seen[image]} already; remove one"
@@ -264,4 +269,5 @@ def _present(root: Path, images: Sequence[str]) -> str:
     found = {path.name for path in folder.iterdir()}
     count = sum(image in found for image in images)
     rest = "" if count == len(images) else "; features must stand for the others"
-    return f"images: {count} of {len(images)} in {folder.relative_to(root.parent)}{rest}"
+    where = folder.relative_to(root) if folder != root else folder.name
+    return f"images: {count} of {len(images)} in {where}{rest}"

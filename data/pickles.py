@@ -30,9 +30,14 @@ class _Arrays(pickle.Unpickler):
         place = f"{module.replace('numpy.core', 'numpy._core')}.{name}"
         if place in KNOWN:
             return KNOWN[place]
+        if module.partition(".")[0] in USUAL:
+            raise UserError(
+                f"{self._path}: holds {module}.{name}, which is not read here; save arrays, lists "
+                "and texts alone"
+            )
         raise UserError(
-            f"{self._path}: holds {module}.{name}, which is neither an array nor a plain value, so "
-            "it was not read; save arrays, lists and texts alone, or get the file again"
+            f"{self._path}: asks to run {module}.{name}, where only arrays and plain values "
+            "should be; do not use it, download it again"
         )
 
 
@@ -43,6 +48,8 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+# Packages whose objects people save along with arrays; they are no attack, but are not read either.
+USUAL = ("argparse", "collections", "copyreg", "datetime", "numpy", "pandas", "pathlib", "scipy")
 # What arrays and bytes are made of, in all protocols of Python 2 and 3 and all versions of NumPy.
 KNOWN: dict[str, Any] = {
     "numpy.ndarray": np.ndarray,

@@ -66,7 +66,7 @@ class SpeechSet:
 
 
 def _below(path: str) -> str:
-    """Returns a path that stays below the folder it is relative to. Raises ValueError for others."""
+    """Returns a path that stays below its folder. Raises ValueError for any other."""
     if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
         raise ValueError("leads out of the folder of the manifest")
     return path
@@ -121,12 +121,6 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    expected = _sums(root).get(path.name)
-    if expected and hashlib.sha256(data).hexdigest() != expected:
-        raise UserError(
-            f"{path}: damaged or changed, its SHA-256 is not that of {SUMS}; restore it, or move "
-            f"the manifests away and {remedy} (if you changed it yourself: remove {SUMS})"
-        )
     lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
     if not lines:
         raise UserError(f"{path}: names no utterance; move it away, then {remedy}")
@@ -143,6 +137,12 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
                 f"{path}:{number}: {fault}; move the manifests away, then {remedy}"
             ) from None
         utterances[utterance.name] = utterance
+    expected = _sums(root).get(path.name)
+    if expected and hashlib.sha256(data).hexdigest() != expected:
+        raise UserError(
+            f"{path}: damaged or changed, its SHA-256 is not that of {SUMS}; restore it, or move "
+            f"the manifests away and {remedy} (if you changed it yourself, remove {SUMS})"
+        )
     return SpeechSet(f"{corpus}/{split}", root, tuple(utterances.values()))
 
 

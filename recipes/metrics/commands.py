@@ -1,6 +1,6 @@
 """`dsd score`: scores text files, whatever program wrote them.
 
-Every `dsd` call imports this file, so the scorers are imported when a command runs.
+Imported when one of commands.yaml is called; the scorers are when it runs.
 """
 
 from pathlib import Path

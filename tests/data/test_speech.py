@@ -21,6 +21,7 @@ from data.audio import read_audio
 from data.images import MINIATURE
 from data.prepare import Source, prepare
 from data.speech import (
+    SUMS,
     ALPHABET,
     SYMBOLS,
     decode,
@@ -121,7 +122,7 @@ def test_what_is_prepared_is_read(tmp_path):
         np.testing.assert_array_equal(read_audio(root / utterance.file), samples)
     line = json.loads((root / "test.jsonl").read_text())
     assert (line["audio_filepath"], line["duration"]) == ("audio/test/dddd.flac", 1.0)
-    assert {path.name for path in root.iterdir()} == {"audio", "train.jsonl", "test.jsonl"}
+    assert {path.name for path in root.iterdir()} == {"audio", "train.jsonl", "test.jsonl", SUMS}
 
 
 def test_the_fingerprint_depends_on_names_texts_samples_and_order(root):
