@@ -1,6 +1,9 @@
 """Inference cost of a network and of its baseline: sizes, FLOPs, time."""
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,24 +98,28 @@ def flops(network: nn.Module, example: tuple[Any, ...]) -> tuple[int, list[str]]
         aten.addmv: lambda added, left, right, **_: 2 * _size(left),
         aten.dot: lambda left, right, **_: 2 * _size(left),
     }
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        # _Seen comes first, so that it sees what the counter has taken apart.
-        with (
-            sdpa_kernel(SDPBackend.MATH),
-            torch.backends.mkldnn.flags(enabled=False),  # it has a recurrent layer in one call
-            _Seen() as seen,
-            FlopCounterMode(display=False, custom_mapping=formulas) as counter,
-        ):
-            _run(network, example)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    counter = FlopCounterMode(display=False, custom_mapping=formulas)
+    with _unfused(), _Seen() as seen, counter:  # seen: what the counter has taken apart
+        _run(network, example)
     known = counter.flop_registry
     uncounted = {
         str(op) for op in seen.ops if op not in known and any(p in str(op) for p in PRODUCTS)
     }
     return counter.get_total_flops(), sorted(uncounted)
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Switches off torch's fast path of encoders, fused attention, oneDNN's recurrent layers."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+        warnings.simplefilter("ignore")  # of TF32, which is not meant here
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with torch.backends.mkldnn.flags(enabled=False):
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Seen(TorchDispatchMode):

@@ -66,7 +66,7 @@ class Optimizer(_Strict):
     """A torch optimizer and its settings; the learning rate belongs to the phase."""
 
     name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
-    momentum: Share | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     nesterov: bool | None = None
     weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
     alpha: Share | None = None  # RMSprop's decay
