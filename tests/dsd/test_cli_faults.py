@@ -201,7 +201,7 @@ def test_what_is_declared_is_what_is_there():
 
 
 def test_no_declared_command_is_dsds_own():
-    own = {name for name in get_group(app).commands}
+    own = set(get_group(app).commands)
     for declared in Suite(ROOT).commands().values():
         assert not own & declared.keys()
 
