@@ -1,6 +1,6 @@
 """The commands that read results: `dsd tables`, and those that draw.
 
-Imported when one of commands.yaml is called; the plots' libraries are when it runs.
+Imported when one of commands.toml is called; the plots' libraries are when it runs.
 """
 
 from pathlib import Path

@@ -79,7 +79,7 @@ class Line(BaseModel):
     text: Annotated[str, Field(pattern=f"^{TEXT}$")]
     utterance: str
     speaker: str
-    samples: Annotated[int, Field(gt=0)]
+    samples: Annotated[int, Field(gt=0, lt=2**40)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     def read(self) -> Utterance:

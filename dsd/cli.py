@@ -408,7 +408,7 @@ def _add_commands(suite: Suite | None, words: Sequence[str]) -> list[str]:
     own = list(typer.main.get_group(app).commands)
     for file, declared in (suite.commands() if suite else {}).items():
         if taken := sorted({*own} & declared.keys()):
-            raise UserError(f"{file.with_suffix('.yaml')}: {taken[0]} is dsd's own; rename it")
+            raise UserError(f"{file.with_suffix('.toml')}: {taken[0]} is dsd's own; rename it")
         if suite and words and words[0] in declared:
             suite.command_module(file).add_commands(app)
             continue

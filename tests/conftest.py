@@ -33,18 +33,16 @@ def own_suite(tmp_path: Path, state_home: Path) -> Path:
 
     It is no news to dsd: the line that its code runs was said before.
     """
-    known = state_home / "dsd" / "suites"
-    known.parent.mkdir(exist_ok=True)
-    with known.open("a") as file:
-        file.write(f"{tmp_path / 'suite'}\n")
+    _is_known(state_home, tmp_path / "suite")
     return Path(shutil.copytree(ROOT / "tests" / "own_suite", tmp_path / "suite"))
 
 
 @pytest.fixture
-def dsd() -> Command:
+def dsd(state_home: Path) -> Command:
     """Runs `dsd WORDS...` as a user types it, in a folder, and returns what it did."""
 
     def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        _is_known(state_home, cwd)
         return subprocess.run(
             [sys.executable, "-m", "dsd", *words],
             cwd=cwd,
@@ -54,6 +52,13 @@ def dsd() -> Command:
         )
 
     return run
+
+
+def _is_known(state_home: Path, suite: Path) -> None:
+    known = state_home / "dsd" / "suites"
+    known.parent.mkdir(exist_ok=True)
+    with known.open("a") as file:
+        file.write(f"{suite}\n")
 
 
 def noise(place: int, samples: int) -> np.ndarray:

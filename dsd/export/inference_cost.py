@@ -62,7 +62,7 @@ def cost(network: nn.Module, example: tuple[Any, ...]) -> dict[str, Any]:
     FLOPs are None where an operation has products that nobody counts; `uncounted` names those.
     """
     parameters = list(network.parameters())
-    counted, uncounted = flops(network, example)
+    counted, uncounted = _counted(network, example)
     return {
         "tensors": len(network.state_dict()),
         "parameters": sum(p.numel() for p in parameters),
@@ -83,14 +83,18 @@ def differences(network: nn.Module, baseline: nn.Module) -> list[str]:
     ]
 
 
-def flops(network: nn.Module, example: tuple[Any, ...]) -> tuple[int, list[str]]:
-    """Returns the FLOPs of products and convolutions in a forward pass, and what is not counted.
+def flops(network: nn.Module, example: tuple[Any, ...]) -> int:
+    """Returns the FLOPs of products and convolutions in a forward pass.
 
     A multiplication and an addition count as two; all else is left out. torch itself also leaves
     out in-place products, which recurrent loops consist of, and products with vectors; here they
-    count. Fused layers, one call of which is many products, are switched off meanwhile. What has
-    products inside and still no formula is named.
+    count. Fused layers, one call of which is many products, are switched off meanwhile.
     """
+    return _counted(network, example)[0]
+
+
+def _counted(network: nn.Module, example: tuple[Any, ...]) -> tuple[int, list[str]]:
+    """Returns FLOPs, and the operations that have products inside and no formula."""
     formulas = {
         aten.addmm_: _product,
         aten.baddbmm_: _product,

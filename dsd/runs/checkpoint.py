@@ -71,8 +71,8 @@ def load_named(folder: Path) -> dict[str, Any]:
 
 def complete(state: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Returns a phase's checkpoint. Raises UserError when it lacks what every phase's has."""
-    for part, kind in {"settings": dict, "model": dict, "progress": dict}.items():
-        if not isinstance(state.get(part), kind):
+    for part in ("settings", "model"):
+        if not isinstance(state.get(part), dict):
             raise UserError(f"{folder}: its checkpoint has no {part}; {_remedy(folder)}")
     return state
 

@@ -3,12 +3,12 @@
 import importlib.util
 import os
 import sys
+import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-
-import yaml
+from typing import Any
 
 from dsd.errors import UserError, printable
 from dsd.suite.recipe import NAME, Recipe, load_recipe, nearest, validate
@@ -65,12 +65,12 @@ class Suite:
     def commands(self) -> dict[Path, dict[str, str]]:
         """Returns the commands that tasks and the analysis add: name and help, by their file.
 
-        They are data, commands.yaml beside commands.py, so that nothing of a suite runs before one
-        of its commands is called. Raises UserError for a file that is no mapping of names to help.
+        They are data, commands.toml beside commands.py, so that nothing of a suite runs before one
+        of its commands is called. Raises UserError for a file that declares anything else.
         """
         files = [
-            *(self.root / "recipes").glob("*/commands.yaml"),
-            self.root / "analysis/commands.yaml",
+            *(self.root / "recipes").glob("*/commands.toml"),
+            self.root / "analysis/commands.toml",
         ]
         return {file.with_suffix(".py"): _declared(file) for file in sorted(files) if file.exists()}
 
@@ -97,14 +97,12 @@ class Suite:
 
 def _declared(path: Path) -> dict[str, str]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(raw, dict) or not all(
-        isinstance(name, str) and NAME.fullmatch(name) and isinstance(words, str)
-        for name, words in raw.items()
-    ):
-        raise UserError(f"{path}: is no mapping of the names of commands to a line of help")
+    for name, words in raw.items():
+        if name.startswith("-") or not NAME.fullmatch(name) or not isinstance(words, str):
+            raise UserError(f'{path}: {name}: expected a command\'s name = "a line of help"')
     return raw
 
 

@@ -44,7 +44,7 @@ def _sparsity(value: Any) -> Any:
 NAME = re.compile(
     r"[A-Za-z0-9_-]+"
 )  # of phases, arms, folders: they come from files people exchange
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=100)]
 LARGEST = 1e6  # epochs, rates: above it there is nothing but overflow
 Share = Annotated[float, Field(ge=0, lt=1)]
 KEYS = {  # of each optimizer, besides weight_decay
@@ -281,13 +281,13 @@ _Values.yaml_implicit_resolvers = {
 
 def check_plain(value: Any, key: str = "", depth: int = 0) -> None:
     """Raises ValueError naming the key where a setting is no plain finite value."""
-    where = f"{key}: " if key else ""
+    where = f"{_shown(key)}: " if key else ""
     if depth > DEEPEST:
         raise ValueError(f"{where}nested too deeply")
     if isinstance(value, dict):
         for name, inner in value.items():
             if not isinstance(name, str | int | float | bool) or "\0" in str(name):
-                raise ValueError(f"{where}{name!r} is no key")
+                raise ValueError(f"{where}{_shown(str(name))!r} is no key")
             check_plain(inner, f"{key}.{name}".lstrip("."), depth + 1)
     elif isinstance(value, list):
         for inner in value:
@@ -345,16 +345,23 @@ def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
         return model.model_validate(raw)
     except ValidationError as error:
         fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
+        key = _shown(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             known = _keys_at(model, fault["loc"][:-1])
             wrong = str(fault["loc"][-1])
             raise UserError(f"{where}: unknown key {key!r}{nearest(wrong, known)}") from None
         message = fault["msg"].removeprefix("Value error, ")
+        message = message if len(message) < 400 else f"{message[:300]}..."
         if fault["type"] == "string_pattern_mismatch" and NAME.pattern in message:
             message = f"{fault['input']!r} is no name: use letters, digits, - and _ alone"
             key = key.removesuffix("..[key]").removesuffix(".[key]")
         raise UserError(f"{where}: {key + ': ' if key else ''}{message}") from None
+
+
+def _shown(key: str) -> str:
+    """Returns a key for a message: on one line, and not too long."""
+    short = key if len(key) < 100 else f"{key[:60]}..."
+    return short if short.isprintable() else repr(short)
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

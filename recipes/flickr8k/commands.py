@@ -1,6 +1,6 @@
 """The commands on photographs and captions: `dsd features`, `dsd caption`.
 
-Imported when one of commands.yaml is called; networks and data are when it runs.
+Imported when one of commands.toml is called; networks and data are when it runs.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """`dsd score`: scores text files, whatever program wrote them.
 
-Imported when one of commands.yaml is called; the scorers are when it runs.
+Imported when one of commands.toml is called; the scorers are when it runs.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Any fault is one line: empty values, settings, names, what nobody foresaw; and what is imported."""
+"""Any fault is one line: empty values, settings, names, surprises; and what is imported when."""
 
 import os
 import re
@@ -158,7 +158,7 @@ def spied(own_suite):
     """A suite that notes when its commands.py is imported."""
     folder = own_suite / "recipes" / "points"
     (folder / "commands.py").write_text(SPY)
-    (folder / "commands.yaml").write_text("hello: Says hello.\n")
+    (folder / "commands.toml").write_text('hello = "Says hello."\n')
     return own_suite
 
 
@@ -175,13 +175,14 @@ def test_a_suites_code_is_imported_when_its_command_is_called(dsd, spied):
 
 
 @pytest.mark.parametrize(
-    "text", ["run: mine\n", "[hello]\n", "--help: x\n", "a b: x\n", "hello: 1\n", "{"]
+    "text",
+    ['run = "mine"', "[hello]", '--help = "x"', '"a b" = "x"', "hello = 1", "{", 'run = "a\\n'],
 )
 def test_a_declaration_that_cannot_be_is_refused(dsd, spied, text):
-    (spied / "recipes" / "points" / "commands.yaml").write_text(text)
+    (spied / "recipes" / "points" / "commands.toml").write_text(text)
     done = dsd("list", cwd=spied)
     assert done.returncode == 2
-    assert "commands.yaml: " in done.stderr
+    assert "commands.toml: " in done.stderr
     assert done.stderr.count("\n") == 1
 
 

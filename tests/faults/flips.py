@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ import numpy as np
 from dsd.runs import record
 from dsd.runs.sums import SUMS, check_sums
 from tests.faults.results import results, same_as
-from tests.faults.tally import ROOT, Said, Tally, judge, refusal, run
+from tests.faults.tally import ROOT, Tally, judge, refusal, run
 
 RUN = ("run", "points-mlp", "--scale", "mini", "--device", "cpu")
-Flip = Callable[[], tuple[Path, str]]
 
 
 def flips(folder: Path, count: int, seed: int = 0) -> list[Tally]:
@@ -52,11 +51,13 @@ def _run_files(folder: Path) -> Iterator[tuple[str, Any]]:
 
     def one(pattern: str, tally: Tally, draw: random.Random) -> None:
         copy = Path(shutil.copytree(runs, folder / "copy"))
+        if pattern.startswith("checkpoint"):  # read by the phase after it, which is trained again
+            shutil.rmtree(next(copy.glob("*/seed0/dense/sparse/redense")))
         path = draw.choice(sorted(copy.rglob(pattern)))
         whole, what = _flipped(path, draw)
         said = run([*RUN, "--runs", str(copy)], suite)
         if said.code == 0:
-            tally.add("right" if _same_but(expected, copy, path, whole) else "silent", what)
+            tally.add("right" if _same_records(expected, copy) else "silent", what)
         elif not refusal(said):
             tally.add("traceback", f"{what}: {said.out[-300:]}")
         else:
@@ -71,11 +72,8 @@ def _run_files(folder: Path) -> Iterator[tuple[str, Any]]:
             yield pattern, partial(one, pattern)
 
 
-def _same_but(expected: dict[str, Any], copy: Path, path: Path, whole: bytes) -> bool:
-    """Returns whether the results are the same, the flipped file restored where it was not read.
-
-    A finished phase's optimizer state is not read again; the records are what it must agree with.
-    """
+def _same_records(expected: dict[str, Any], copy: Path) -> bool:
+    """Returns whether the records are the same; a file that nobody read may still be flipped."""
     records = {name: each for name, each in expected.items() if name.startswith("records")}
     try:
         found = results(copy / "records")
@@ -183,6 +181,3 @@ def _corpora(folder: Path) -> Iterator[tuple[str, Any]]:
             path.write_bytes(whole)
 
         yield f"{kind}, verify --checksums", partial(one, root, files)
-
-
-__all__ = ["Said", "flips"]

@@ -285,21 +285,21 @@ for _what, _old, _new in _recipes():
         return lambda: Suite(suite).recipe("points-mlp", "mini")
 
 
-@case("commands.yaml", "a name that is an option")
+@case("commands.toml", "a name that is an option")
 def _(folder: Path) -> Callable[[], object]:
-    return _commands(folder, "--help: x")
+    return _commands(folder, '--help = "x"')
 
 
-@case("commands.yaml", "no mapping")
+@case("commands.toml", "no mapping")
 def _(folder: Path) -> Callable[[], object]:
-    return _commands(folder, "[run]")
+    return _commands(folder, "[run]\nx = 1")
 
 
 def _commands(folder: Path, text: str) -> Callable[[], object]:
     from dsd.suite.folder import Suite
 
     (folder / "recipes" / "x").mkdir(parents=True)
-    (folder / "recipes" / "x" / "commands.yaml").write_text(text)
+    (folder / "recipes" / "x" / "commands.toml").write_text(text)
     return lambda: Suite(folder).commands()
 
 
