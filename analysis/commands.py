@@ -1,6 +1,6 @@
 """The commands that read results: `dsd tables`, and those that draw.
 
-Every `dsd` call imports this file, so the plots' libraries are imported when a command runs.
+Imported when one of commands.toml is called; the plots' libraries are when it runs.
 """
 
 from pathlib import Path

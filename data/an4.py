@@ -12,7 +12,7 @@ from pathlib import Path
 from data import speech
 from data.audio import read_audio
 from data.images import is_miniature
-from data.prepare import Source, lines_of
+from data.prepare import Source, file_name, lines_of
 from data.speech import SpeechSet, report, size_notes
 from dsd.errors import UserError
 
@@ -55,6 +55,8 @@ def _sources(root: Path, split: str) -> list[Source]:
     texts = _texts(root / "etc" / f"an4_{split}.transcription")
     found = []
     for place, identity in lines_of(names, "unpack AN4 again"):
+        for part in identity.split("/"):
+            file_name(part, place)
         name, speaker = identity.split("/")[-1], identity.split("/")[-2:-1]
         if name not in texts or not speaker:
             raise UserError(f"{place}: {identity} has no speaker's folder or no transcript; fix it")

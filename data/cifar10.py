@@ -80,7 +80,7 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises UserError when the file is missing, holds anything but arrays, or is damaged.
     """
     try:
-        batch = load_pickle(path)
+        batch = {k if isinstance(k, bytes) else k.encode(): v for k, v in load_pickle(path).items()}
         rows, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"], dtype=np.int64)
         pixels = rows.reshape(len(labels), 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         if rows.dtype != np.uint8 or labels.min() < 0 or labels.max() >= len(CLASSES):

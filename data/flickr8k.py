@@ -3,6 +3,7 @@
 The texts come in the official files or in NeuralTalk's dataset.json, the images as features too.
 """
 
+import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from data import image_features
 from data.captions import CaptionSet, tokenize
 from data.image_features import checked, features_file
-from data.images import MINIATURE_NOTE, is_miniature
+from data.images import MINIATURE_NOTE, is_miniature, is_stray
 from dsd.errors import UserError
 
 LAYOUT = """\
@@ -99,26 +100,32 @@ def verify(root: Path) -> list[str]:
 
 
 def image_folder(root: Path) -> Path:
-    """Returns the folder that holds the images. Raises UserError when there is none."""
-    for name in FOLDERS:
-        if (root / name).is_dir():
-            return root / name
-    if any(root.glob("*.jpg")):
-        return root
+    """Returns the folder that holds the images. Raises UserError when there is none.
+
+    The official archive, unpacked into a folder of its name, gives two folders in each other.
+    """
+    folders = [root / name for name in FOLDERS]
+    folders += [root / outer / inner for outer in FOLDERS for inner in FOLDERS]
+    there = [folder for folder in (*folders, root) if folder.is_dir()]
+    for folder in there:
+        if any(_is_image(file) for file in folder.iterdir()):
+            return folder
+    if there[:-1]:
+        return there[0]
     raise UserError(f"{root}: holds no images; unpack Flickr8k_Dataset.zip there")
 
 
 def image_files(root: Path) -> list[Path]:
     """Returns the images' files, sorted. Raises UserError when there is none."""
     folder = image_folder(root)
-    files = sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
+    files = sorted(file for file in folder.iterdir() if _is_image(file))
     if not files:
         raise UserError(f"{folder}: holds no {', '.join(SUFFIXES)} files; unpack the images there")
     return files
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not is_stray(file.name)
 
 
 def load_features(root: Path, network: str, images: Sequence[str]) -> np.ndarray:
@@ -183,7 +190,7 @@ def _read_dataset(root: Path) -> _Texts:
 def _dataset(root: Path) -> _Dataset:
     path = root / "dataset.json"
     try:
-        return _Dataset.model_validate_json(path.read_bytes())
+        return _Dataset.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError:
         raise UserError(f"{path}: is missing; it names the columns of vgg_feats.mat") from None
     except ValidationError as error:
@@ -208,10 +215,15 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _splits(members: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
-    """Sorts (place, split, image) by split. Raises UserError when an image is named twice."""
+    """Sorts (place, split, image) by split.
+
+    Raises UserError when an image is named twice, or its name leads to another folder.
+    """
     splits: dict[str, dict[str, str]] = {split: {} for split in COUNTS}
     seen: dict[str, str] = {}
     for place, split, image in members:
+        if Path(image).name != image or "\\" in image:
+            raise UserError(f"{place}: {image!r} is no name of a file; fix it")
         if image in seen:
             raise UserError(
                 f"{place}: {image} is in {split}, but in {seen[image]} already; remove one"
@@ -257,4 +269,5 @@ def _present(root: Path, images: Sequence[str]) -> str:
     found = {path.name for path in folder.iterdir()}
     count = sum(image in found for image in images)
     rest = "" if count == len(images) else "; features must stand for the others"
-    return f"images: {count} of {len(images)} in {folder.name}{rest}"
+    where = folder.relative_to(root) if folder != root else folder.name
+    return f"images: {count} of {len(images)} in {where}{rest}"

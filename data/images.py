@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dsd.errors import UserError
 
 MINIATURE = "MINIATURE"  # a file of this name in the root marks rendered images
 MINIATURE_NOTE = ("miniature: rendered images",)
+
+
+STRAYS = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "@eadir")
 
 
 class CorruptImage(UserError):
@@ -70,21 +73,48 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decodes one file as RGB. Raises CorruptImage or UserError, see ImageSet.read."""
+def read_image(path: Path, upright: bool = False) -> Image.Image:
+    """Decodes one file as RGB; of 16 bits the upper eight count.
+
+    upright: a photograph is turned as its EXIF orientation says. The originals (Caffe, torch's
+    image, MATLAB) do not turn, so a corpus's stay as they are. Raises CorruptImage or UserError,
+    see ImageSet.read.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
+            picture = ImageOps.exif_transpose(image) if upright else image
+            return _eight_bits(picture, image.format or "").convert("RGB")
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = "not a picture" if "BytesIO" in reason else reason
         raise CorruptImage(f"{path}: corrupt image ({reason}); restore the file") from None
+
+
+def _eight_bits(image: Image.Image, form: str) -> Image.Image:
+    """Returns a grey picture of 16 bits with eight; Pillow itself would cut at 255.
+
+    Raises ValueError for grey values whose white nobody knows: of 32 bits, or fractions.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    grey = np.asarray(image)
+    if image.mode in ("I", "F") and form not in ("PNG", "PPM"):  # these have 16 bits at most
+        raise ValueError(f"grey values of mode {image.mode}; save it with 8 or 16 bits")
+    return Image.fromarray((grey.astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+
+
+def is_stray(name: str) -> bool:
+    """Returns whether a system or an editor left this file or folder, which is no part of a corpus.
+
+    Such as ._* and .DS_Store, __MACOSX, Thumbs.db, .ipynb_checkpoints.
+    """
+    return name.startswith(".") or name.lower() in STRAYS
 
 
 def class_folders(root: Path, split: str, suffixes: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -96,14 +126,14 @@ def class_folders(root: Path, split: str, suffixes: Sequence[str]) -> tuple[list
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; expected {split}/<class>/<images> below {root}")
     with os.scandir(folder) as entries:
-        classes = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        classes = sorted(e.name for e in entries if e.is_dir() and not is_stray(e.name))
     files: list[str] = []
     for name in classes:
         with os.scandir(folder / name) as entries:
             files += sorted(
                 f"{split}/{name}/{e.name}"
                 for e in entries
-                if e.name.lower().endswith(tuple(suffixes)) and not e.name.startswith(".")
+                if e.name.lower().endswith(tuple(suffixes)) and not is_stray(e.name)
             )
     if not files:
         raise UserError(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from data import speech
 from data.audio import read_audio
-from data.images import is_miniature
-from data.prepare import Source, lines_of
+from data.images import is_miniature, is_stray
+from data.prepare import Source, file_name, lines_of
 from data.speech import SpeechSet, report, size_notes
 from dsd.errors import UserError
 
@@ -63,9 +63,11 @@ def _sources(folders: Sequence[Path], split: str) -> list[Source]:
 
 def _subset(subset: Path) -> Iterator[Source]:
     for transcripts in sorted(subset.glob("*/*/*.trans.txt")):
+        if any(map(is_stray, transcripts.relative_to(subset).parts)):
+            continue
         for place, line in lines_of(transcripts, "unpack again"):
             name, _, text = line.partition(" ")
-            recording = transcripts.with_name(f"{name}.flac")
+            recording = transcripts.parent / f"{file_name(name, place)}.flac"
             if not recording.is_file():
                 raise UserError(f"{place}: {recording.name} is missing; unpack again")
             yield Source(name, name.partition("-")[0], text.lower(), partial(read_audio, recording))

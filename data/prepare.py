@@ -1,5 +1,7 @@
 """Preparation of speech: an original corpus becomes FLAC files and manifests (data/speech.py)."""
 
+import codecs
+import io
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import soundfile
@@ -16,6 +19,7 @@ from rich.progress import track
 
 from data.audio import SAMPLE_RATE
 from data.speech import (
+    SUMS,
     TEXT,
     Line,
     Utterance,
@@ -26,7 +30,7 @@ from data.speech import (
     summary,
 )
 from dsd.errors import UserError
-from dsd.runs.files import lock, write_atomically
+from dsd.runs.files import full_disk, lock, no_space, sha256, whole_file, write_atomically
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,20 @@ def lines_of(path: Path, remedy: str) -> Iterator[tuple[str, str]]:
     Raises UserError, with the remedy, when the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="latin-1").splitlines()
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        lines = data.decode("latin-1").splitlines()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith(";"):
             yield f"{path}:{number}", line.strip()
+
+
+def file_name(name: str, place: str) -> str:
+    """Returns the name. Raises UserError, with the place it is from, if it can't name a file."""
+    if not re.fullmatch(r"[\w-][\w.-]*", name):
+        raise UserError(f"{place}: {name!r} is no name of an utterance; fix the line")
+    return name
 
 
 def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) -> list[str]:
@@ -66,7 +78,7 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
     unfinished = into / f".{corpus}.part"
     journal = unfinished / "journal.jsonl"
     manifests = {split: into / f"{split}.jsonl" for split in sources}
-    for manifest in manifests.values():
+    for manifest in (*manifests.values(), into / SUMS):
         if manifest.exists() and not journal.exists():
             raise UserError(f"{manifest}: is there already; move it away to prepare it again")
     with lock(unfinished):
@@ -79,13 +91,14 @@ def prepare(corpus: str, sources: Mapping[str, Sequence[Source]], into: Path) ->
                 place = f"audio/{split}/{source.name}.flac"
                 if not (place in done and _is_whole(into, done[place])):
                     done[place] = _write(into, place, source)
-                    file.write(manifest_line(done[place]))
-                    file.flush()
+                    _append(journal, file, manifest_line(done[place]))
         os.sync()  # once: for each file it would take longer than the work
         for split, manifest in manifests.items():
             members = [(done[f"audio/{split}/{s.name}.flac"], s) for s in sources[split]]
             lines = [manifest_line(replace(u, speaker=s.speaker, text=s.text)) for u, s in members]
             write_atomically(manifest, "".join(lines).encode())
+        sums = [f"{sha256(manifest)}  {manifest.name}\n" for manifest in manifests.values()]
+        write_atomically(into / SUMS, "".join(sums).encode())
         shutil.rmtree(unfinished)
     return [*left_out, *(summary(read_manifest(into, corpus, split)) for split in sources)]
 
@@ -100,7 +113,7 @@ def _usable(
     for split, members in sources.items():
         usable[split] = []
         for source in members:
-            where = f"{corpus}/{split}: {source.name}"
+            where = f"{corpus}/{split}: {file_name(source.name, f'{corpus}/{split}')}"
             if source.name in seen:
                 raise UserError(f"{where}: is in {seen[source.name]} already; remove one of them")
             seen[source.name] = split
@@ -116,6 +129,15 @@ def _usable(
     return usable, left_out
 
 
+def _append(path: Path, file: TextIO, line: str) -> None:
+    """Appends a line to the journal. Raises UserError when the disk is full."""
+    try:
+        file.write(line)
+        file.flush()
+    except OSError as error:
+        raise no_space(path, error) if full_disk(error) else error from None
+
+
 def _read_journal(journal: Path) -> dict[str, Utterance]:
     """Returns what was done, by file. Drops the line that a crash cut short."""
     done = {}
@@ -129,10 +151,10 @@ def _read_journal(journal: Path) -> dict[str, Utterance]:
 
 def _write(into: Path, place: str, source: Source) -> Utterance:
     samples = source.read()
-    path = into / place
-    temporary = path.with_name(f".{path.name}.part")
-    soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    temporary.replace(path)
+    flac = io.BytesIO()
+    soundfile.write(flac, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    with whole_file(into / place, sync=False) as file:  # synced together, see `prepare`
+        file.write(flac.getvalue())
     return Utterance(source.name, place, len(samples), source.speaker, source.text, digest(samples))
 
 

@@ -6,6 +6,7 @@ the bins (tables 6 and 8); the logarithm and the scale are ours.
 
 import fcntl
 import hashlib
+import zlib
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from data.audio import SAMPLE_RATE
 from data.speech import SpeechSet, read_samples
 from dsd.errors import UserError
+from dsd.runs.files import whole_file
 
 WINDOW = SAMPLE_RATE * 20 // 1000  # samples
 STEP = SAMPLE_RATE * 10 // 1000  # samples
@@ -49,8 +51,9 @@ class Spectrograms:
     """The spectrograms of a set, by place: computed when they are asked for, or once.
 
     cache: the folder that keeps them, 32 kB per second of speech; None: each is computed when it is
-    needed, to the same bits. Raises UserError naming an audio file that cannot be read or is not
-    the manifest's.
+    needed, to the same bits. The file is an array of all frames, (frames, 161) float16, and then
+    one of each utterance's CRC-32, which is compared whenever it is read. Raises UserError naming
+    an audio file that cannot be read or is not the manifest's, or a damaged cache.
     """
 
     def __init__(self, speech: SpeechSet, cache: Path | None) -> None:
@@ -59,14 +62,21 @@ class Spectrograms:
         self._starts = [0, *accumulate(self.frames)]
         self._cache = self._written(cache) if cache else None
         self._rows: np.ndarray | None = None
+        self._crcs = np.empty(0, np.uint32)
 
     def __getitem__(self, place: int) -> np.ndarray:
         """Returns an utterance's spectrogram, (frames, 161) float16."""
         if self._cache is None:
             return self._compute(place)
         if self._rows is None:  # opened late, so that worker processes open it themselves
-            self._rows = np.load(self._cache, mmap_mode="r")
-        return np.array(self._rows[self._starts[place] : self._starts[place + 1]])
+            self._rows, self._crcs = _open(self._cache)
+        rows = np.array(self._rows[self._starts[place] : self._starts[place + 1]])
+        if zlib.crc32(rows.tobytes()) != self._crcs[place]:
+            raise UserError(
+                f"{self._cache}: damaged at {self._speech.utterances[place].name}; remove the "
+                "file, the same command computes it again"
+            )
+        return rows
 
     def _compute(self, place: int) -> np.ndarray:
         return spectrogram(read_samples(self._speech.root, self._speech.utterances[place]))
@@ -90,25 +100,34 @@ class Spectrograms:
         return path
 
     def _is_whole(self, path: Path) -> bool:
+        """Returns whether all is there; whether it is sound is seen when it is read."""
         try:
-            rows = np.load(path, mmap_mode="r")
+            rows, crcs = _open(path)
         except (FileNotFoundError, ValueError, EOFError):
             return False
-        return bool(rows.shape == (self._starts[-1], BINS))
+        shapes = rows.shape == (self._starts[-1], BINS) and crcs.shape == (len(self._speech),)
+        return shapes and rows.dtype == "<f2" and crcs.dtype == "<u4"
 
     def _write(self, path: Path) -> None:
         """Writes the spectrograms of all utterances, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.part")
         places = track(range(len(self._speech)), self._speech.name, console=Console(stderr=True))
-        try:
-            with temporary.open("wb") as file:
-                header = {"descr": "<f2", "fortran_order": False, "shape": (self._starts[-1], BINS)}
-                np.lib.format.write_array_header_1_0(file, header)
-                for place in places:
-                    file.write(self._compute(place).astype("<f2").tobytes())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        crcs = np.zeros(len(self._speech), "<u4")
+        with whole_file(path) as file:
+            header = {"descr": "<f2", "fortran_order": False, "shape": (self._starts[-1], BINS)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for place in places:
+                rows = self._compute(place).astype("<f2").tobytes()
+                crcs[place] = zlib.crc32(rows)
+                file.write(rows)
+            np.save(file, crcs)
+
+
+def _open(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the frames of a cache, mapped, and the utterances' CRC-32."""
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    with path.open("rb") as file:
+        file.seek(rows.offset + rows.nbytes)
+        return rows, np.load(file, allow_pickle=False)
 
 
 @cache

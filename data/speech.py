@@ -1,11 +1,14 @@
 """Speech as networks read it: FLAC files and, for each split, a manifest of its utterances.
 
 A manifest is <split>.jsonl, with one utterance per line. Its keys are NeMo's (audio_filepath,
-duration in seconds, text) and ours: utterance, speaker, samples, and sha256 of the samples.
+duration in seconds, text) and ours: utterance, speaker, samples, and sha256 of the samples. Beside
+the manifests, SUMS has the SHA-256 of each, as sha256sum writes them.
 """
 
+import codecs
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from rich.console import Console
 from rich.progress import track
 
@@ -24,6 +27,7 @@ from dsd.errors import UserError
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"  # symbol i + 1; 0 is CTC's blank
 SYMBOLS = len(ALPHABET) + 1
 TEXT = r"[a-z']+( [a-z']+)*"
+SUMS = "manifests.sha256"
 MINIATURE_NOTE = ("miniature: synthetic speech",)
 
 
@@ -61,14 +65,21 @@ class SpeechSet:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def _below(path: str) -> str:
+    """Returns a path that stays below its folder. Raises ValueError for any other."""
+    if Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
+        raise ValueError("leads out of the folder of the manifest")
+    return path
+
+
 class Line(BaseModel):
     """A line of a manifest; raises ValidationError for what is none."""
 
-    audio_filepath: str
+    audio_filepath: Annotated[str, AfterValidator(_below)]
     text: Annotated[str, Field(pattern=f"^{TEXT}$")]
     utterance: str
     speaker: str
-    samples: Annotated[int, Field(gt=0)]
+    samples: Annotated[int, Field(gt=0, lt=2**40)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
     def read(self) -> Utterance:
@@ -101,15 +112,16 @@ def greedy(best: Sequence[int]) -> str:
 def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
     """Reads root/<split>.jsonl; `report` checks the audio files.
 
-    Raises UserError when the manifest is missing or empty, and naming a line that is damaged or
-    names an utterance again.
+    Raises UserError when the manifest is missing, empty or not the one of SUMS, and naming a line
+    that is damaged, names an utterance again or a file outside of `root`.
     """
     path = root / f"{split}.jsonl"
     remedy = f"dsd prepare {corpus} FOLDER... --to {root} writes it"
     try:
-        lines = path.read_bytes().splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
     if not lines:
         raise UserError(f"{path}: names no utterance; move it away, then {remedy}")
     utterances: dict[str, Utterance] = {}
@@ -125,7 +137,24 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
                 f"{path}:{number}: {fault}; move the manifests away, then {remedy}"
             ) from None
         utterances[utterance.name] = utterance
+    expected = _sums(root).get(path.name)
+    if expected and hashlib.sha256(data).hexdigest() != expected:
+        raise UserError(
+            f"{path}: damaged or changed, its SHA-256 is not that of {SUMS}; restore it, or move "
+            f"the manifests away and {remedy} (if you changed it yourself, remove {SUMS})"
+        )
     return SpeechSet(f"{corpus}/{split}", root, tuple(utterances.values()))
+
+
+def _sums(root: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each manifest by name; none where a corpus has no such file."""
+    path = root / SUMS
+    if not path.exists():
+        return {}
+    pairs = [line.split(maxsplit=1) for line in path.read_text(errors="replace").splitlines()]
+    if not all(len(pair) == 2 and re.fullmatch("[0-9a-f]{64}", pair[0]) for pair in pairs):
+        raise UserError(f"{path}: damaged; remove it, or restore it: sha256sum *.jsonl > {SUMS}")
+    return {name.removeprefix("*"): digest for digest, name in pairs}
 
 
 def read_samples(root: Path, utterance: Utterance) -> np.ndarray:
@@ -134,7 +163,7 @@ def read_samples(root: Path, utterance: Utterance) -> np.ndarray:
     Raises UserError naming a file that is missing or damaged or holds another recording.
     """
     samples = read_audio(root / utterance.file)
-    if digest(samples) != utterance.sha256:
+    if digest(samples) != utterance.sha256 or len(samples) != utterance.samples:
         raise UserError(
             f"{root / utterance.file}: is not the recording that the manifest names; restore it, "
             "or move the manifests away and prepare the corpus again"
@@ -170,7 +199,8 @@ def report(speech: SpeechSet) -> str:
     """Reads all audio files of a set; returns its `summary`. Raises UserError as `read_samples`."""
     for utterance in track(speech.utterances, speech.name, console=Console(stderr=True)):
         read_samples(speech.root, utterance)
-    return summary(speech)
+    unchecked = "" if (speech.root / SUMS).exists() else f"; no {SUMS}: the texts are unchecked"
+    return summary(speech) + unchecked
 
 
 def summary(speech: SpeechSet) -> str:

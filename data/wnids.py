@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from data.images import class_folders
+from data.images import class_folders, is_stray
 from dsd.errors import UserError
 
 FOLDERS = {"train": "train", "test": "val"}
@@ -18,7 +18,13 @@ def scan(root: Path, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     other folder has other classes.
     """
     path = root / folder
-    if path.is_dir() and not any(entry.is_dir() for entry in os.scandir(path)):
+    if path.is_dir() and not _folders(path):
+        archives = sorted(file.name for file in path.glob("*.tar*"))
+        if archives:
+            raise UserError(
+                f"{path}: holds {len(archives)} archives such as {archives[0]}; unpack each into a "
+                f"folder of its name: {folder}/{archives[0].partition('.')[0]}/"
+            )
         raise UserError(
             f"{path}: its images lie in no class folders; move each into "
             f"{folder}/<wnid>/ (for ImageNet's validation images: valprep.sh)"
@@ -31,11 +37,15 @@ def scan(root: Path, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             )
     other = root / ("val" if folder == "train" else "train")
     if other.is_dir():
-        there = {entry.name for entry in os.scandir(other) if entry.is_dir()}
-        only = set(classes) ^ {name for name in there if not name.startswith(".")}
+        there = _folders(other)
+        only = set(classes) ^ there
         if there and only:
             raise UserError(
                 f"{root}: train and val have different classes, {min(only)} is in one alone; "
                 "complete the folders"
             )
     return tuple(classes), tuple(files)
+
+
+def _folders(path: Path) -> set[str]:
+    return {e.name for e in os.scandir(path) if e.is_dir() and not is_stray(e.name)}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data import speech
 from data.audio import read_audio
-from data.images import is_miniature
+from data.images import is_miniature, is_stray
 from data.prepare import Source, lines_of
 from data.speech import SpeechSet, report, size_notes
 from data.wsj_text import normalise
@@ -74,8 +74,8 @@ def _files(folders: Sequence[Path]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder in folders:
         for parent, children, names in os.walk(folder.absolute(), followlinks=True):
-            children.sort()
-            for name in sorted(names):
+            children[:] = sorted(name for name in children if not is_stray(name))
+            for name in sorted(name for name in names if not is_stray(name)):
                 parts = [*Path(parent.lower()).parts, name.lower().partition(";")[0]]  # ISO's ;1
                 if not parts[-1].endswith(SUFFIXES):
                     continue

@@ -1,7 +1,10 @@
 """The `dsd` command: recipes, arms and records. What is special to a corpus comes from its task."""
 
+import math
 import os
 import sys
+import traceback
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,6 +14,7 @@ try:
     import accelerate  # noqa: F401, the first of the packages that might be missing
     import typer
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -25,11 +29,14 @@ except ModuleNotFoundError as missing:
     sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
 from dsd import __version__
-from dsd.errors import UserError
-from dsd.runs import record
+from dsd.errors import UserError, explain, printable
+from dsd.runs import environment, record
+from dsd.runs.files import full_disk, no_space
 from dsd.runs.provenance import provenance
+from dsd.runs.sums import SUMS, check_sums
 from dsd.suite import download
-from dsd.suite.folder import corpus_folder, find_suite, records_folder, the_suite
+from dsd.suite.arguments import refuse_empty
+from dsd.suite.folder import Suite, corpus_folder, find_suite, records_folder, the_suite
 from dsd.suite.recipe import nearest
 from dsd.training.algorithm import train_arm
 from dsd.training.device import make_accelerator, set_deterministic
@@ -60,8 +67,14 @@ Scale = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16 (autocast; weights stay float32).")]
 Workers = Annotated[
-    int, typer.Option(min=0, help="Processes that load data, per training process.")
+    int, typer.Option(min=0, max=1024, help="Processes that load data, per training process.")
 ]
+
+
+def _finite(option: typer.CallbackParam, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{option.opts[0]} {value}: give a finite number, 0 or above")
+    return value
 
 
 @app.command("list")
@@ -74,7 +87,8 @@ def list_recipes() -> None:
         arms = " ".join(
             a + ("*" if arm.source == "paper" else "") for a, arm in recipe.arms.items()
         )
-        table.add_row(name, recipe.title, arms, recipe.corpus.upper(), " ".join(_scales(path)))
+        row = (name, recipe.title, arms, recipe.corpus.upper(), " ".join(_scales(path)))
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
@@ -85,7 +99,9 @@ def run(
     arm: Annotated[
         list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(min=0, help="Repeatable.")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, max=2**63 - 1, help="Repeatable.")
+    ] = None,
     scale: Scale = "full",
     runs: Annotated[
         Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
@@ -109,9 +125,13 @@ def run(
     workers: Workers = 0,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Minutes; then stop with a checkpoint and exit code 75."),
+        typer.Option(
+            callback=_finite, help="Minutes; then stop with a checkpoint and exit code 75."
+        ),
     ] = None,
-    checkpoint_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 120.0,
+    checkpoint_every: Annotated[
+        float, typer.Option(callback=_finite, help="Seconds between checkpoints.")
+    ] = 120.0,
     log: Annotated[
         str | None, typer.Option(help="tensorboard: write scalars to the runs folder.")
     ] = None,
@@ -183,9 +203,9 @@ def run(
             one = shared if shared and shared.seed == number else run_of(number, shared)
             try:
                 for name in arms:
-                    console.print(f"{chosen.name} {name} seed {number}", style="bold")
+                    console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
                     written = train_arm(one, name)
-                    console.print(f"record: {written}", soft_wrap=True)
+                    console.print(f"record: {written}", soft_wrap=True, markup=False)
             finally:
                 one.reporter.close()
                 if shared:
@@ -220,17 +240,18 @@ def evaluate(
     suite = the_suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
     corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")
-    task = suite.task(chosen, corpus, 0, workers)
     accelerator = make_accelerator(device, precision, False)
+    set_deterministic(True)
+    task = suite.task_for_tests(chosen, corpus, workers)
     net = task.model(weights).to(accelerator.device)
     net = accelerator.prepare_model(net, evaluation_mode=True)
     console = Console()
     for note in task.corpus.get("notes", ()):
-        console.print(f"note: {note}", soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
     for split in task.tests:
         metrics, _ = evaluate_split(task, net, accelerator, split)
         for name, value in metrics.items():
-            console.print(f"{split} {name} {value:.2f}")
+            console.print(f"{split} {name} {value:.2f}", markup=False)
 
 
 @app.command("convert")
@@ -277,6 +298,7 @@ def export_network(
     """
     from dsd.export.export import export
 
+    environment.check()
     suite = the_suite()
     folder, cost = export(suite, run, runs or suite.root / "runs", to)
     time = cost["time"]
@@ -324,18 +346,38 @@ def fetch(
 def verify(
     corpus: Annotated[str, typer.Argument(help="For example cifar10.")],
     path: Annotated[Path, typer.Argument(help="The folder that its variable would point at.")],
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Also compare every file's SHA-256.")
+    ] = False,
+    sums: Annotated[
+        Path | None,
+        typer.Option(help="Another place for SHA256SUMS, where the folder cannot be written."),
+    ] = None,
 ) -> None:
-    """Checks a corpus folder: layout, classes, counts."""
+    """Checks a corpus folder: layout, classes, counts; with --checksums every byte.
+
+    The first `--checksums` writes each file's SHA-256 to SHA256SUMS, in the form of sha256sum; any
+    later one compares them.
+
+    Example: `dsd verify imagenette imagenette2-320 --checksums`
+    """
     module = the_suite().task_module(corpus)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     for line in module.verify(path):
-        print(line)
+        print(printable(line))
+    if checksums:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("checksums")
+            print(check_sums(path, sums or path / SUMS, partial(_show, bar, task)))
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, too.")
+    ] = False,
 ) -> None:
     if version:
         print(__version__)
@@ -343,28 +385,46 @@ def _root(
 
 
 def main() -> NoReturn:
-    """Runs the command; an error that the user can fix is one line and exit code 2."""
+    """Runs the command. Any error is one line: exit code 2 if the user can fix it, else 1."""
+    words = sys.argv[1:]
+    debug = "--debug" in words
+    sys.argv[1:] = words = [word for word in words if word != "--debug"]
     try:
-        suite = find_suite()
-        for module in suite.command_modules() if suite else []:
-            module.add_commands(app)
-        words = [word for word in sys.argv[1:] if not word.startswith("-")]
-        known = list(typer.main.get_group(app).commands)
-        if words and words[0] not in known:
+        refuse_empty(words)
+        known = _add_commands(find_suite(), words)
+        called = [word for word in words if not word.startswith("-")]
+        if called and called[0] not in known:
             the_suite()
-            raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
+            raise UserError(f"no command is called {called[0]!r}{nearest(called[0], known)}")
         app(prog_name="dsd")
-    except UserError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; fix it, run again")
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        disk = full_disk(error)
+        fault = no_space(Path(disk.filename or "."), disk) if disk else error
+        _fail(*explain(error if isinstance(error, UserError) else fault))
     sys.exit(0)
 
 
-def _fail(message: str) -> NoReturn:
-    if os.environ.get("RANK", "0") == "0":  # one line, however many processes
+def _add_commands(suite: Suite | None, words: Sequence[str]) -> list[str]:
+    """Adds a suite's commands; returns the names of all. Only what is called is imported."""
+    own = list(typer.main.get_group(app).commands)
+    for file, declared in (suite.commands() if suite else {}).items():
+        if taken := sorted({*own} & declared.keys()):
+            raise UserError(f"{file.with_suffix('.toml')}: {taken[0]} is dsd's own; rename it")
+        if suite and words and words[0] in declared:
+            suite.command_module(file).add_commands(app)
+            continue
+        for name, words_of_help in declared.items():
+            app.command(name, help=words_of_help)(lambda: None)
+    return list(typer.main.get_group(app).commands)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    rank = os.environ.get("RANK", "0")
+    if rank == "0" or code == 1:  # one line, however many processes have the user's mistake
         print(f"dsd: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def _show(bar: Progress, task: TaskID, done: int, total: int | None) -> None:

@@ -2,17 +2,20 @@
 
 import hashlib
 import pickle
+import re
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.npz import load_npz
 from dsd.errors import UserError
 from models.caffe import parameter_name, read_caffemodel
 
+WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "module")
 TORCHVISION = {  # its names of the networks that we take from it
     "squeezenet": "squeezenet1_0",
     "squeezenet1_1": "squeezenet1_1",
@@ -37,9 +40,10 @@ def load_weights(
 ) -> None:
     """Copies weights into a network built by `models.build(network)`.
 
-    source: "torchvision:IMAGENET1K_V1" or another of its names, or a file: .safetensors; .pt, .pth
-    or .bin with a state dict, alone or under "model" or "state_dict"; .caffemodel, or .npz of
-    "<Caffe layer>/w" (O, I, H, W) and "/b". Caffe's weights expect BGR pixels of 0..255 less mean.
+    source: "torchvision:IMAGENET1K_V1" or another of its names, or a file: .safetensors; .pt, .pth,
+    .bin, .ckpt or .tar (of torch) with a state dict, alone or under "model" or "state_dict", as
+    DataParallel, torch.compile or AveragedModel wrap it; .caffemodel, or .npz of "<Caffe layer>/w"
+    (O, I, H, W) and "/b". Caffe's weights expect BGR pixels of 0..255 less mean.
     fresh_head: a classifier for another number of classes stays as initialised.
     Raises UserError when the source cannot be read or is not this network's; the model is then as
     it was.
@@ -114,14 +118,19 @@ def _read(source: str, network: str) -> Mapping[str, Tensor]:
     if _is_torchvision(source):
         return _torchvision(source, network)
     path = _existing(source)
-    if path.suffix not in READERS:
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
         raise UserError(f"{source}: not a form of weights we read; known: {', '.join(READERS)}")
     try:
-        return {key: torch.as_tensor(value) for key, value in READERS[path.suffix](path).items()}
-    except pickle.UnpicklingError:
+        return {key: torch.as_tensor(value) for key, value in READERS[suffix](path).items()}
+    except MemoryError:
+        raise
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({asked[1]})" if asked else ""
         raise UserError(
-            f"{source}: refused, for it holds more than tensors (code, perhaps) or is damaged; "
-            "save the state dict alone, or as .safetensors"
+            f"{source}: refused, for it holds more than tensors{what} or is damaged; save the "
+            "state dict alone, or as .safetensors"
         ) from None
     except Exception as error:  # the readers raise anything when a file is damaged
         why = str(error).partition("\n")[0]
@@ -131,16 +140,27 @@ def _read(source: str, network: str) -> Mapping[str, Tensor]:
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for wrapper in ("state_dict", "model"):
-        if isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    """Reads torch's file. Raises ValueError when there is no state dict in it."""
+    with torch.serialization.safe_globals([Namespace]):  # many save their arguments along
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    for _ in range(2):  # a checkpoint of a wrapper of the model
+        inner = [state[name] for name in WRAPPERS if isinstance(state, Mapping) and name in state]
+        state = next((each for each in inner if isinstance(each, Mapping)), state)
+    if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
+        known = " or ".join(WRAPPERS)
+        raise ValueError(f"no state dict, alone or under {known}")
+    return {_unwrapped(name): value for name, value in state.items() if name != "n_averaged"}
 
 
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+def _unwrapped(name: str) -> str:
+    """Returns a parameter's name without what wrappers put before it.
+
+    DataParallel and AveragedModel: `module.`; torch.compile: `_orig_mod.`, also in the middle.
+    """
+    name = name.replace("_orig_mod.", "")
+    while name.startswith("module."):
+        name = name.removeprefix("module.")
+    return name
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -154,7 +174,9 @@ READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
     ".pt": _state_dict,
     ".pth": _state_dict,
     ".bin": _state_dict,
-    ".npz": _npz,
+    ".ckpt": _state_dict,
+    ".tar": _state_dict,  # model_best.pth.tar, which is no tar file
+    ".npz": load_npz,
     ".caffemodel": read_caffemodel,
 }
 

@@ -1,11 +1,13 @@
 """Captions any picture with a trained network: `dsd caption`."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from data.captions import Vocabulary
 from dsd.errors import UserError
 from dsd.runs import checkpoint
+from dsd.suite.scores import not_finite
 from models.neuraltalk import NeuralTalk
 from models.neuraltalk_checkpoint import read_original
 from recipes.image_features import Encoder
@@ -20,15 +22,17 @@ class Captioner:
     """
 
     def __init__(self, run: Path, weights: str | None = None) -> None:
+        self._run = run
         self._net, words, network = _original(run) if run.suffix == ".p" else _trained(run)
         self._net.eval()
         self._vocabulary = Vocabulary(words, counts=(0,) * len(words))
-        self._encoder = Encoder(network, weights)
+        self._encoder = Encoder(network, weights, upright=True)
 
     def __call__(self, images: Sequence[Path], beam: int) -> list[tuple[str, float]]:
         """Returns a caption and its log probability (nats) for each picture.
 
-        Raises UserError naming a file that is missing or no picture.
+        Photographs are turned upright, as their cameras say. Raises UserError naming a file that is
+        missing or no picture, and for scores that are not finite.
         """
         features = self._encoder(images)
         if features.shape[1] != len(self._net.We):
@@ -37,6 +41,8 @@ class Captioner:
                 f"{features.shape[1]} that are computed here; it is of another network"
             )
         found = self._net.caption(features, beam=beam)
+        if not all(math.isfinite(score) for _, score in found):
+            raise not_finite(str(self._run))
         return [(self._vocabulary.decode(words), score) for words, score in found]
 
 

@@ -80,7 +80,8 @@ def plain(settings: Settings, assets: Mapping[str, Any], weights: Mapping[str, T
 class CaptionTask:
     """Maximum likelihood of the captions, BLEU on one caption per image.
 
-    sets: "train", "val" and "test". features: of all their images in turn, (N, D) float32.
+    sets: "train", "val" and "test", or "test" alone. features: of all their images in turn, (N, D)
+    float32. words_of: whose words make the vocabulary, by default the training set's.
     """
 
     metric = "bleu4"
@@ -90,21 +91,27 @@ class CaptionTask:
     choose_by = "perplexity"
 
     def __init__(
-        self, settings: Settings, sets: Mapping[str, CaptionSet], features: np.ndarray, seed: int
+        self,
+        settings: Settings,
+        sets: Mapping[str, CaptionSet],
+        features: np.ndarray,
+        seed: int,
+        words_of: CaptionSet | None = None,
     ) -> None:
         self._settings, self._seed, self._sets = settings, seed, sets
         each = torch.from_numpy(features).split([len(images) for images in sets.values()])
         self._features = dict(zip(sets, each, strict=True))
-        self._vocabulary = Vocabulary.of(self._sets["train"], settings.threshold)
+        self._vocabulary = Vocabulary.of(words_of or self._sets["train"], settings.threshold)
         self._captions = {
             split: _Captions(images, self._vocabulary) for split, images in self._sets.items()
         }
         self.tests = ("test", *(f"test_beam{beam}" for beam in settings.beams))
-        self.steps_per_epoch = max(1, len(self._captions["train"]) // settings.batch_size)
+        captions = len(self._captions["train"]) if "train" in sets else 0
+        self.steps_per_epoch = max(1, captions // settings.batch_size)
         self.skipped: list[str] = []
         self.assets = {"vocabulary": list(self._vocabulary.words), "features": settings.features}
         self.corpus: dict[str, Any] = {
-            "name": sets["train"].name.partition("/")[0],
+            "name": sets["test"].name.partition("/")[0],
             "fingerprint": {
                 split: {
                     "captions": images.fingerprint(),
@@ -124,7 +131,7 @@ class CaptionTask:
         net = build(
             "neuraltalk",
             num_classes=len(self._vocabulary),
-            features=self._features["train"].shape[1],
+            features=self._features["test"].shape[1],
             encoding=settings.encoding,
             hidden=settings.hidden,
             dropout=settings.dropout,
@@ -214,7 +221,7 @@ class CaptionTask:
             with np.errstate(over="ignore"):  # the core refuses what is not finite
                 perplexity = float(np.exp(per_word))
             return {"loss": float(np.mean(results["nats"])), "perplexity": perplexity}
-        hypotheses = [caption.split() for caption in results["caption"].tolist()]
+        hypotheses = [bleu.words(caption) for caption in results["caption"].tolist()]
         references = self._sets[split.partition("_beam")[0]].captions
         return {
             **bleu.scores(results["bleu_counts"]),
@@ -244,7 +251,7 @@ class CaptionTask:
         captions = [self._vocabulary.decode(words) for words, _ in found]
         references = self._sets[batch["split"]].captions
         counts = [
-            bleu.counts(caption.split(), references[i])
+            bleu.counts(bleu.words(caption), references[i])
             for caption, i in zip(captions, batch["index"].tolist(), strict=True)
         ]
         return {

@@ -15,9 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from dsd.errors import UserError
+from dsd.errors import UserError, explain
 from dsd.runs import record
 from dsd.runs.files import lock
+from dsd.suite.arguments import refuse_empty
 from dsd.suite.folder import corpus_folder, find_suite
 from dsd.training.stop import EXIT_CODE
 from recipes.protocol import Evidence, Item, Job, read_protocol, show
@@ -162,6 +163,7 @@ def main() -> int:
     parser.add_argument("--records", type=Path, help="where records go")
     given = parser.parse_args()
     try:
+        refuse_empty(sys.argv[1:])
         suite = find_suite()
         if suite is None:
             raise UserError(f"no recipes/<corpus>/<network>.yaml in {Path.cwd()} or above")
@@ -172,9 +174,10 @@ def main() -> int:
             return 0
         words = ["--runs", str(given.runs)] if given.runs else []
         return train(evidence, words, given.time_limit)
-    except UserError as error:
-        _say(str(error))
-        return FAULT
+    except Exception as error:
+        line, code = explain(error)
+        _say(line)
+        return code
 
 
 if __name__ == "__main__":

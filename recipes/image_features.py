@@ -16,6 +16,7 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from data.image_features import features_file
 from data.images import read_image
+from data.npz import load_npz
 from data.transforms import channels_first, normalised
 from dsd.errors import UserError
 from dsd.runs.files import lock, write_atomically
@@ -50,11 +52,16 @@ class Encoder:
 
     network: vgg16 or efficientnet_lite0. weights: a source of `models.weights.load_weights`, by
     default torchvision's and the package's; .caffemodel and .npz are Caffe's and get its pixels.
+    upright: photographs are turned as their cameras say; a corpus's are not, as the originals.
     Raises UserError for an unknown network and for weights that cannot be read.
     """
 
     def __init__(
-        self, network: str, weights: str | None = None, device: torch.device | str = "cpu"
+        self,
+        network: str,
+        weights: str | None = None,
+        device: torch.device | str = "cpu",
+        upright: bool = False,
     ) -> None:
         if network not in DEFAULT_WEIGHTS:
             hint = nearest(network, DEFAULT_WEIGHTS)
@@ -62,7 +69,7 @@ class Encoder:
         source = weights or DEFAULT_WEIGHTS[network]()
         net = build(network)
         load_weights(net, source, network=network)
-        self.weights = resolve(source)
+        self.weights, self._upright = resolve(source), upright
         self._pixels = _pixels(network, source)
         self._device = torch.device(device)
         self._net = _headless(network, net).eval().to(self._device)
@@ -78,9 +85,13 @@ class Encoder:
         return torch.cat([self._batch(batch) for batch in batches])
 
     def _batch(self, images: Sequence[Path | Image.Image]) -> Tensor:
-        ready = np.stack([self._pixels(_squashed(image)) for image in images])
+        ready = np.stack([self._pixels(self._squashed(image)) for image in images])
         batch = torch.from_numpy(ready).to(self._device, memory_format=torch.channels_last)
         return self._net(batch).cpu()
+
+    def _squashed(self, image: Path | Image.Image) -> Image.Image:
+        picture = read_image(image, self._upright) if isinstance(image, Path) else image
+        return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
 def extract(
@@ -104,13 +115,13 @@ def extract(
     unfinished = root / f".features_{network}.part"
     with lock(unfinished):
         parts = [images[i : i + PART] for i in range(0, len(images), PART)]
-        files = [unfinished / f"{_digest(computed_with, part)}.npy" for part in parts]
-        todo = [(file, part) for file, part in zip(files, parts, strict=True) if not file.exists()]
+        files = [unfinished / f"{_digest(computed_with, part)}.npz" for part in parts]
+        todo = [(file, part) for file, part in zip(files, parts, strict=True) if not _whole(file)]
         done = len(parts) - len(todo)
         console = Console(stderr=True)
         for file, part in track(todo, network, len(parts), done, console=console):
-            write_atomically(file, _bytes(np.save, encoder(part).numpy().astype(np.float16)))
-        feats = np.concatenate([np.load(file) for file in files])
+            write_atomically(file, _bytes(np.savez, feats=_rounded(encoder(part), part)))
+        feats = np.concatenate([_read_part(file) for file in files])
         names = np.array([image.name for image in images])
         weights_used = np.array(encoder.weights)
         write_atomically(
@@ -139,15 +150,34 @@ def _pixels(network: str, source: str) -> Callable[[Image.Image], np.ndarray]:
     return normalised
 
 
-def _squashed(image: Path | Image.Image) -> Image.Image:
-    picture = read_image(image) if isinstance(image, Path) else image
-    return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-
-
 def _digest(computed_with: tuple[str, ...], images: Sequence[Path]) -> str:
     """Returns a part's name, so that other weights or files never meet in one extraction."""
     words = [*computed_with, *(f"{image.name} {image.stat().st_size}" for image in images)]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+def _rounded(features: Tensor, images: Sequence[Path]) -> np.ndarray:
+    """Returns features as float16. Raises UserError naming an image whose are not finite then."""
+    with np.errstate(over="ignore"):
+        found = features.numpy().astype(np.float16)
+    sound = np.isfinite(found).all(1)
+    if not sound.all():
+        raise UserError(
+            f"{images[int(sound.argmin())]}: its features are not finite; give sound --weights"
+        )
+    return found
+
+
+def _read_part(file: Path) -> np.ndarray:
+    return load_npz(file)["feats"]
+
+
+def _whole(file: Path) -> bool:
+    """Returns whether a part is there and whole; a damaged one is computed again."""
+    try:
+        return bool(_read_part(file).size)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return False
 
 
 def _bytes(save: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,9 @@ class Settings(BaseModel):
     crop: Annotated[int, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(gt=0)]
     heldout: Count = 0  # training images held out for curves and tuning, the same for every seed
-    weights: str | None = None  # to start from: torchvision:NAME, or a file in the folder WEIGHTS
+    weights: Annotated[str, Field(min_length=1)] | None = (
+        None  # to start from: torchvision:NAME, or a file in the folder WEIGHTS
+    )
     aux_weight: float = 0.3  # of each auxiliary head's loss (GoogLeNet)
     skip_corrupt: bool = False  # leave unreadable images out, count and record them
 
@@ -55,12 +58,13 @@ class ImageTask:
     tests: tuple[str, ...] = ("test",)
 
     def __init__(
-        self, settings: Settings, train: ImageSet, test: ImageSet, seed: int, workers: int
+        self, settings: Settings, train: ImageSet | None, test: ImageSet, seed: int, workers: int
     ) -> None:
+        """Takes the test set alone (train: None) to score weights."""
         self._settings = settings
-        self._classes = len(train.classes)
-        sets = {"train": train, "test": test}
-        if settings.heldout:
+        self._classes = len(test.classes)
+        sets = {"train": train, "test": test} if train else {"test": test}
+        if train and settings.heldout:
             sets["train"], sets["heldout"] = hold_out(train, settings.heldout)
         prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
         self._loaders = {
@@ -75,15 +79,15 @@ class ImageTask:
             )
             for split, images in sets.items()
         }
-        self.heldout = "heldout" if settings.heldout else None
-        self.assets = {"classes": list(train.classes)}
-        self.steps_per_epoch = self._loaders["train"].steps
+        self.heldout = "heldout" if "heldout" in sets else None
+        self.assets = {"classes": list(test.classes)}
+        self.steps_per_epoch = self._loaders["train"].steps if train else 0
         self.corpus: dict[str, Any] = {
-            "name": train.name.partition("/")[0],
+            "name": test.name.partition("/")[0],
             "fingerprint": {split: images.fingerprint() for split, images in sets.items()},
             "images": {split: len(images) for split, images in sets.items()},
             "classes": self._classes,
-            "notes": list(dict.fromkeys([*train.notes, *test.notes])),
+            "notes": list(dict.fromkeys(note for each in sets.values() for note in each.notes)),
         }
         if settings.weights:
             self.corpus["weights"] = resolve(_located(settings.weights))
@@ -115,10 +119,39 @@ class ImageTask:
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
         """Yields one epoch's augmented training batches from `first_step` on.
 
-        Raises UserError when a process would have no image of a batch.
+        Raises UserError when a process would have no image of a batch, or one alone where the
+        network needs two.
         """
         shard.check(self._settings.batch_size, self.unit)
+        self._check_smallest(shard)
         return self._loaders["train"].batches(epoch, first_step, shard)
+
+    def _check_smallest(self, shard: Shard) -> None:
+        """Raises UserError where a process has one image of a batch and BatchNorm needs two.
+
+        It cannot normalise one value: maps of 1 x 1 pixels of one image.
+        """
+        images, size = len(self._loaders["train"].images), self._settings.batch_size
+        smallest = min(images, images % size or size)
+        if smallest // shard.processes > 1 or self._one_is_enough:
+            return
+        raise UserError(
+            f"task.batch_size: {size} images and {images} in all leave a batch of one image to a "
+            f"process, and {self._settings.network} needs two at this size (BatchNorm); change "
+            "task.batch_size, task.crop or task.heldout"
+        )
+
+    @cached_property
+    def _one_is_enough(self) -> bool:
+        loader = self._loaders["train"]
+        side = getattr(loader.preprocessing, "crop", CIFAR_SIDE)
+        with torch.random.fork_rng(devices=[]):  # trying changes no draw of the training
+            net = build(self._settings.network, num_classes=self._classes).train()
+            try:
+                net(torch.zeros(1, 3, side, side))
+            except ValueError:
+                return False
+        return True
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns the batch's cross-entropy and its wrong answers; heads' losses are added in."""

@@ -52,7 +52,7 @@ class Settings(BaseModel):
 class Corpus:
     """The sets of a corpus, and whether its transcripts may stand in a public record."""
 
-    train: SpeechSet
+    train: SpeechSet | None  # None: to score weights on the tests alone
     heldout: tuple[str, SpeechSet] | None  # its name and the set
     tests: dict[str, SpeechSet]
     public: bool
@@ -71,13 +71,16 @@ class SpeechTask:
         narrow: Any = network(settings.model_copy(update={"hidden": 1}))  # costs next to nothing
         self._output_frames = narrow.output_frames
         train, heldout = corpus.train, corpus.heldout
-        if settings.heldout_speakers:
+        if train and settings.heldout_speakers:
             train, apart = hold_out(train, settings.heldout_speakers)
             heldout = ("heldout", apart)
         self.heldout = heldout[0] if heldout else None
         self.tests = tuple(corpus.tests)
-        train, self.skipped = self._fitting(train)
-        self._sets = {"train": train, **dict([heldout] if heldout else []), **corpus.tests}
+        self.skipped: list[str] = []
+        self._sets: dict[str, SpeechSet] = {}
+        if train:
+            self._sets["train"], self.skipped = self._fitting(train)
+        self._sets |= {**dict([heldout] if heldout else []), **corpus.tests}
         self._batches = {
             split: Utterances(
                 speech,
@@ -89,10 +92,10 @@ class SpeechTask:
             for split, speech in self._sets.items()
         }
         self._loss = CTCLoss(size_average=True)
-        self.steps_per_epoch = self._batches["train"].steps
+        self.steps_per_epoch = self._batches["train"].steps if train else 0
         self.assets = {"alphabet": ALPHABET, "task": settings.model_dump(mode="json")}
         self.corpus: dict[str, Any] = {
-            "name": train.name.partition("/")[0],
+            "name": next(iter(self._sets.values())).name.partition("/")[0],
             "fingerprint": {split: s.fingerprint() for split, s in self._sets.items()},
             "utterances": {split: len(s) for split, s in self._sets.items()},
             "hours": {split: round(_hours(s), 3) for split, s in self._sets.items()},

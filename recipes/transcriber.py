@@ -10,6 +10,7 @@ from data.speech import ALPHABET
 from dsd.errors import UserError
 from dsd.runs import checkpoint
 from dsd.suite.recipe import validate
+from dsd.suite.scores import not_finite
 from recipes.speech import Settings, network, transcripts
 
 
@@ -20,6 +21,7 @@ class Transcriber:
     """
 
     def __init__(self, run: Path) -> None:
+        self._run = run
         state = checkpoint.load_named(run)
         assets = state.get("assets", {})
         if assets.get("alphabet") != ALPHABET or "task" not in assets:
@@ -31,5 +33,8 @@ class Transcriber:
     def __call__(self, recording: Path) -> str:
         """Returns the words of a recording. Raises UserError naming one that cannot be read."""
         features = torch.from_numpy(spectrogram(read_audio(recording))).float()
-        (text,) = transcripts(*self._net(features[None], [len(features)]))
+        activations, lengths = self._net(features[None], [len(features)])
+        if not activations.isfinite().all():
+            raise not_finite(str(self._run))
+        (text,) = transcripts(activations, lengths)
         return text

@@ -19,17 +19,30 @@ ROOT = Path(__file__).parents[1]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dsd remembers the suites that it has said a word about: not in the tester's home."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    return folder
+
+
 @pytest.fixture
-def own_suite(tmp_path: Path) -> Path:
-    """A copy of tests/own_suite, a folder with recipes/ that is no checkout of this repository."""
+def own_suite(tmp_path: Path, state_home: Path) -> Path:
+    """A copy of tests/own_suite, a folder with recipes/ that is no checkout of this repository.
+
+    It is no news to dsd: the line that its code runs was said before.
+    """
+    _is_known(state_home, tmp_path / "suite")
     return Path(shutil.copytree(ROOT / "tests" / "own_suite", tmp_path / "suite"))
 
 
 @pytest.fixture
-def dsd() -> Command:
+def dsd(state_home: Path) -> Command:
     """Runs `dsd WORDS...` as a user types it, in a folder, and returns what it did."""
 
     def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+        _is_known(state_home, cwd)
         return subprocess.run(
             [sys.executable, "-m", "dsd", *words],
             cwd=cwd,
@@ -39,6 +52,13 @@ def dsd() -> Command:
         )
 
     return run
+
+
+def _is_known(state_home: Path, suite: Path) -> None:
+    known = state_home / "dsd" / "suites"
+    known.parent.mkdir(exist_ok=True)
+    with known.open("a") as file:
+        file.write(f"{suite}\n")
 
 
 def noise(place: int, samples: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from analysis.grid import Grid
 from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import LOADER, Recipe
+from dsd.suite.recipe import Recipe
 
 INTRO = """\
 # Recipes and arms
@@ -43,7 +43,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
     arms = Grid(recipe.title, header, rows, tuple(_facts(recipe)))
-    scales = yaml.load(suite.recipes[name].read_text(encoding="utf-8"), LOADER).get("scales") or {}
+    scales = yaml.safe_load(suite.recipes[name].read_text(encoding="utf-8")).get("scales") or {}
     lines = [_scale(recipe, suite.recipe(name, scale)) for scale in scales]
     return f"## {name}\n\n{arms.markdown()}" + "".join(lines)
 

@@ -18,6 +18,7 @@ from dsd.runs.finished import Trained, find
 from dsd.runs.tree import address
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
+from dsd.suite.scores import finite_outputs, not_finite
 from dsd.suite.task import Plain
 
 FILES = ("model.safetensors", "config.json", "inference_cost.json", "README.md")
@@ -40,6 +41,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     baseline = network(
         module, trained.dense_folder, checkpoint.load_named(trained.dense_folder)
     ).network
+    _check_finite(trained.folder, plain)
     cost = compare(plain.network, baseline, plain.example)
     weights = _safetensors(trained.state["model"])
     sha256 = hashlib.sha256(weights).hexdigest()
@@ -81,6 +83,18 @@ def network(module: ModuleType, folder: Path, state: dict[str, Any]) -> Plain:
         ) from None
     plain.network.eval()
     return plain
+
+
+@torch.inference_mode()
+def _check_finite(folder: Path, plain: Plain) -> None:
+    """Raises UserError for weights, or scores of the example, that are NaN or infinite."""
+    for name, tensor in plain.network.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"{folder}: {name} is not finite; train it again at a lower rate")
+    with finite_outputs(plain.network) as unsound:
+        plain.network(*plain.example)
+    if any(unsound):
+        raise not_finite(str(folder))
 
 
 def _check_free(folder: Path) -> None:

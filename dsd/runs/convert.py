@@ -58,7 +58,7 @@ def _convert(suite: Suite, folder: Path) -> str:
     changed = _convert_phase_file(folder / "phase.json", layers)
     if state.get("format", 1) == 1:
         content = {"half_widths": {}, **state}  # only written at the end of a phase
-        content |= {"format": checkpoint.FORMAT, "settings": settings.model_dump(mode="json")}
+        content |= {"format": checkpoint.CONTENT, "settings": settings.model_dump(mode="json")}
         checkpoint.save(folder, content)
         changed = True
     new = _rename(suite, folder, settings)

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from dsd.runs.environment import rounding
+
 
 def provenance(device: torch.device, root: Path) -> dict[str, Any]:
     """Returns this process's command, git revision of `root`, device, versions and date."""
@@ -20,6 +22,7 @@ def provenance(device: torch.device, root: Path) -> dict[str, Any]:
         "revision": revision(root),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "environment": rounding(),
         "python": platform.python_version(),
         "versions": {name: found for name in packages if (found := _version(name))},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -105,6 +105,7 @@ def write(path: Path, record: dict[str, Any], phases: Sequence[tuple[str, Path]]
     links = []
     for folder, source in phases:
         file = phase_file.read(source)
+        read_arrays(source, file)  # checked: the copy must not be damaged
         name = f"{folder}/{file.sha256[:DIGITS]}"
         links.append({"file": name, "sha256": file.sha256})
         for ending in (".npz", ".json"):

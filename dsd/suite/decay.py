@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class Decay(BaseModel):
@@ -18,7 +18,7 @@ class Decay(BaseModel):
     half a cosine to zero. poly: times (1 - fraction of the phase done)^power, Caffe's "poly".
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     shape: Literal["constant", "step", "cosine", "poly"] = "constant"
     at: tuple[Positive, ...] = ()

@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import sys
+import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from dsd.errors import UserError
-from dsd.suite.recipe import Recipe, load_recipe, nearest, validate
+from dsd.errors import UserError, printable
+from dsd.suite.recipe import NAME, Recipe, load_recipe, nearest, validate
 from dsd.suite.task import Task
 
 
@@ -50,16 +53,37 @@ class Suite:
         task: Task = module.task(checked, corpus, seed, workers)
         return task
 
-    def command_modules(self) -> list[ModuleType]:
-        """Imports the files with which tasks and the analysis add commands."""
-        files = [*(self.root / "recipes").glob("*/commands.py"), self.root / "analysis/commands.py"]
-        return [self._import(file) for file in sorted(files) if file.exists()]
+    def task_for_tests(self, recipe: Recipe, corpus: Path, workers: int) -> Task:
+        """Returns the task to score weights with: on the test sets alone, where it offers that."""
+        module = self.task_module(recipe.corpus)
+        if not hasattr(module, "tests_alone"):
+            return self.task(recipe, corpus, 0, workers)
+        checked = validate(module.Settings, recipe.task, f"{self.recipes[recipe.name]}: task")
+        task: Task = module.tests_alone(checked, corpus, workers)
+        return task
+
+    def commands(self) -> dict[Path, dict[str, str]]:
+        """Returns the commands that tasks and the analysis add: name and help, by their file.
+
+        They are data, commands.toml beside commands.py, so that nothing of a suite runs before one
+        of its commands is called. Raises UserError for a file that declares anything else.
+        """
+        files = [
+            *(self.root / "recipes").glob("*/commands.toml"),
+            self.root / "analysis/commands.toml",
+        ]
+        return {file.with_suffix(".py"): _declared(file) for file in sorted(files) if file.exists()}
+
+    def command_module(self, path: Path) -> ModuleType:
+        """Imports a commands.py."""
+        return self._import(path)
 
     def _import(self, path: Path) -> ModuleType:
         name = ".".join(path.relative_to(self.root).with_suffix("").parts)
         loaded = sys.modules.get(name)
         if loaded is not None and loaded.__file__ == str(path):
             return loaded
+        announce(self.root)
         if str(self.root) not in sys.path:
             sys.path.insert(0, str(self.root))
         spec = importlib.util.spec_from_file_location(name, path)
@@ -69,6 +93,41 @@ class Suite:
         sys.modules[name] = module
         spec.loader.exec_module(module)
         return module
+
+
+def _declared(path: Path) -> dict[str, str]:
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    for name, words in raw.items():
+        if name.startswith("-") or not NAME.fullmatch(name) or not isinstance(words, str):
+            raise UserError(f'{path}: {name}: expected a command\'s name = "a line of help"')
+    return raw
+
+
+def announce(root: Path) -> None:
+    """Says, once for each suite but the checkout of dsd itself, that its code is about to run."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    known = state / "dsd" / "suites"
+    if root == Path(__file__).parents[2] or str(root) in _lines(known):
+        return
+    print(
+        f"dsd: {printable(str(root))}: the Python files of this suite run with your rights, use "
+        f"only suites that you trust; said once ({known})",
+        file=sys.stderr,
+    )
+    with suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        with known.open("a", encoding="utf-8") as file:
+            file.write(f"{root}\n")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def find_suite(start: Path | None = None) -> Suite | None:

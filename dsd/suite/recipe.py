@@ -1,6 +1,8 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
 import difflib
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,7 +27,6 @@ from dsd.suite.decay import Decay
 # mask -> suffix of a phase's folder; any other mask has its name
 SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}
 M = TypeVar("M", bound=BaseModel)
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of C it is ten times as fast
 
 
 def _sparsity(value: Any) -> Any:
@@ -40,11 +41,25 @@ def _sparsity(value: Any) -> Any:
     return layers or value
 
 
+NAME = re.compile(
+    r"[A-Za-z0-9_-]+"
+)  # of phases, arms, folders: they come from files people exchange
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=100)]
+LARGEST = 1e6  # epochs, rates: above it there is nothing but overflow
+Share = Annotated[float, Field(ge=0, lt=1)]
+KEYS = {  # of each optimizer, besides weight_decay
+    "sgd": {"momentum", "nesterov"},
+    "rmsprop": {"momentum", "alpha", "eps"},
+    "rmsprop_eps_inside": {"alpha", "eps"},
+    "adam": {"betas", "eps"},
+    "adamw": {"betas", "eps"},
+}
+DEEPEST = 20  # levels of a setting
 Sparsity = Annotated[float | dict[str, float], BeforeValidator(_sparsity)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Optimizer(_Strict):
@@ -53,24 +68,35 @@ class Optimizer(_Strict):
     name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     nesterov: bool | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    alpha: float | None = None  # RMSprop's decay
-    betas: tuple[float, float] | None = None
-    eps: float | None = None
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
+    alpha: Share | None = None  # RMSprop's decay
+    betas: tuple[Share, Share] | None = None
+    eps: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
+
+    @model_validator(mode="after")
+    def _has_these(self) -> "Optimizer":
+        given = self.model_dump(exclude={"name"}, exclude_none=True)
+        others = sorted(given.keys() - KEYS[self.name] - {"weight_decay"})
+        if others:
+            drop = " ".join(f"optimizer.{key}=null" for key in others)
+            raise ValueError(f"{self.name} has no {', '.join(others)}; drop them: {drop}")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum; drop it: optimizer.nesterov=null")
+        return self
 
 
 class Ramp(_Strict):
     """A gradual schedule: the phase reaches its sparsity by the cubic of Zhu and Gupta (2017)."""
 
-    epochs: Annotated[float, Field(gt=0)]  # until the sparsity is reached
+    epochs: Annotated[float, Field(gt=0, le=LARGEST)]  # until the sparsity is reached
     every: Annotated[int, Field(ge=1)]  # optimizer steps between choices of the masks
 
 
 class Phase(_Strict):
     """One stretch of training: how long, how fast, how sparse."""
 
-    epochs: Annotated[float, Field(ge=0)]
-    lr: Annotated[float, Field(gt=0)]
+    epochs: Annotated[float, Field(ge=0, le=LARGEST)]
+    lr: Annotated[float, Field(gt=0, le=LARGEST)]
     sparsity: Sparsity = 0.0  # of every layer, or {name or glob: sparsity}, see Sparsifier
     scope: Scope = "layer"  # which weights are compared together: of a layer, or of all
     gradual: Ramp | None = None
@@ -102,7 +128,7 @@ class Arm(_Strict):
     """The phases of an arm in order, and the criterion that chooses a sparse phase's mask."""
 
     source: Literal["paper", "ours"]  # whose schedule it is
-    phases: Annotated[tuple[str, ...], Field(min_length=1)]
+    phases: Annotated[tuple[Name, ...], Field(min_length=1)]
     mask: str = "magnitude"  # a criterion, or none
     keep_mask: bool = False  # the first sparse phase's mask is neither dropped nor chosen again
     note: str = ""
@@ -118,10 +144,10 @@ class Arm(_Strict):
 class Node(_Strict):
     """One phase in the tree of phases."""
 
-    name: str  # the phase's name in the recipe
-    folder: str  # name of its folder, with the mask in it
+    name: Name  # the phase's name in the recipe
+    folder: Name  # name of its folder, with the mask in it
     phase: Phase
-    mask: str  # a criterion, none, or kept: the mask of the phase before
+    mask: Name  # a criterion, none, or kept: the mask of the phase before
 
 
 def held_sparsity(path: Sequence[Node], layers: Mapping[str, Mapping[str, int]]) -> float:
@@ -150,8 +176,8 @@ class Recipe(_Strict):
     clip_value: Annotated[float, Field(gt=0)] | None = None  # of each entry of the gradient
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # L2, of the whole gradient
     task: dict[str, Any]  # checked by the corpus's task.py
-    phases: dict[str, Phase]
-    arms: dict[str, Arm]
+    phases: dict[Name, Phase]
+    arms: dict[Name, Arm]
     notes: tuple[str, ...] = ()
     scale: str = "full"
 
@@ -216,18 +242,64 @@ def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 def parse_override(text: str) -> dict[str, Any]:
     """Returns `phases.dense.epochs=3` as nested mappings, the value read as YAML.
 
-    Raises UserError when it is not written key=value.
+    A date stays the text that it is. Raises UserError when it is not written key=value, and for a
+    value that is no number, text, list or mapping of such.
     """
     key, equals, value = text.partition("=")
+    shown = repr(text) if len(text) < 100 else f"{text[:60]!r}..."
     if not equals or not key:
-        raise UserError(f"{text!r}: settings are written key=value, e.g. phases.dense.epochs=3")
+        raise UserError(f"{shown}: settings are written key=value, e.g. phases.dense.epochs=3")
     try:
-        nested = yaml.safe_load(value)
+        nested = yaml.load(value, _Values)
+        for part in reversed(key.split(".", DEEPEST)):
+            nested = {part: nested}
+        check_plain(nested)
     except yaml.YAMLError:
-        raise UserError(f"{text!r}: the value is not valid YAML") from None
-    for part in reversed(key.split(".")):
-        nested = {part: nested}
+        raise UserError(f"{shown}: the value is not valid YAML") from None
+    except RecursionError:
+        raise UserError(f"{shown}: is nested too deeply") from None
+    except ValueError as error:  # an integer of too many digits is one too
+        raise UserError(f"{shown}: {str(error).partition(';')[0]}") from None
     return dict(nested)
+
+
+class _Values(yaml.SafeLoader):
+    """YAML without dates, anchors and tags: a value is what it says."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.constructor.ConstructorError(None, None, "anchors are not read", None)
+        return super().compose_node(parent, index)
+
+
+_Values.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def check_plain(value: Any, key: str = "", depth: int = 0) -> None:
+    """Raises ValueError naming the key where a setting is no plain finite value."""
+    where = f"{_shown(key)}: " if key else ""
+    if depth > DEEPEST:
+        raise ValueError(f"{where}nested too deeply")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str | int | float | bool) or "\0" in str(name):
+                raise ValueError(f"{where}{_shown(str(name))!r} is no key")
+            check_plain(inner, f"{key}.{name}".lstrip("."), depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            check_plain(inner, key, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where}{value} is no finite number")
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"{where}an integer of more than 64 bits")
+    elif isinstance(value, str) and not all(c.isprintable() or c in "\n\t" for c in value):
+        raise ValueError(f"{where}holds control characters")
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"{where}{type(value).__name__} is no number, text, list or mapping")
 
 
 def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
@@ -238,8 +310,9 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
     file and the key.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), LOADER)
-    except yaml.YAMLError as error:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        check_plain(raw)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a recipe is a mapping of keys, see CONTRIBUTING.md")
@@ -256,6 +329,12 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
         raw = merge(raw, scales[scale] or {})
     for override in overrides:
         raw = merge(raw, parse_override(override))
+    for key in ("name", "corpus", "scale"):
+        if key in raw:
+            raise UserError(
+                f"{path}: {key}: follows from the recipe's file and --scale, and cannot be set; "
+                "leave it out"
+            )
     names = {"name": f"{path.parent.name}-{path.stem}", "corpus": path.parent.name, "scale": scale}
     return validate(Recipe, {**raw, **names}, str(path))
 
@@ -266,13 +345,23 @@ def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
         return model.model_validate(raw)
     except ValidationError as error:
         fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"])
+        key = _shown(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             known = _keys_at(model, fault["loc"][:-1])
             wrong = str(fault["loc"][-1])
             raise UserError(f"{where}: unknown key {key!r}{nearest(wrong, known)}") from None
         message = fault["msg"].removeprefix("Value error, ")
+        message = message if len(message) < 400 else f"{message[:300]}..."
+        if fault["type"] == "string_pattern_mismatch" and NAME.pattern in message:
+            message = f"{fault['input']!r} is no name: use letters, digits, - and _ alone"
+            key = key.removesuffix("..[key]").removesuffix(".[key]")
         raise UserError(f"{where}: {key + ': ' if key else ''}{message}") from None
+
+
+def _shown(key: str) -> str:
+    """Returns a key for a message: on one line, and not too long."""
+    short = key if len(key) < 100 else f"{key[:60]}..."
+    return short if short.isprintable() else repr(short)
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -5,6 +5,7 @@ A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by 
 * `Settings`: a pydantic model of the recipe's `task:` section;
 * `task(settings, corpus, seed, workers)`: returns an object with the members of `Task` below;
   `corpus` is the folder with the data;
+* `tests_alone(settings, corpus, workers)`, if `dsd eval` shall do without the training set;
 * `miniature(folder)`: writes the miniature corpus in the real layout, if it is not there yet;
 * `LAYOUT`, `SOURCE`: which folder is expected and where to get it; `verify(folder)`: checks it and
   returns lines to print; `DOWNLOADS`: where a program may fetch it (dsd/suite/download.py);

@@ -59,7 +59,7 @@ def begin(run: Run, place: Place) -> TrainState:
     if place.parent is None:
         return state
     before = place.parent.checkpoint()
-    load(state, before)
+    load(state, before, place.parent.folder)
     if run.recipe.momentum == "reset":  # in every arm, so that controls are treated as dsd is
         state.optimizer.state.clear()
     node, sparsifier = place.node, state.sparsifier

@@ -6,12 +6,14 @@ import torch
 from accelerate import Accelerator
 
 from dsd.errors import UserError
+from dsd.runs import environment
 
 
 def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
     """Returns the accelerator for --device, --precision and --compile.
 
-    Raises UserError for unknown values and for a GPU that is not there.
+    Raises UserError for unknown values, for a GPU that is not there, and for variables that would
+    have accelerate or torch train in another way.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"--device {device}: not known; known: auto, cpu, cuda")
@@ -19,10 +21,12 @@ def make_accelerator(device: str, precision: str = "fp32", compile: bool = False
         raise UserError(f"--precision {precision}: not known; known: fp32, bf16")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here; use --device cpu")
+    environment.check(precision)
     return Accelerator(
+        gradient_accumulation_steps=1,
         cpu=device == "cpu" or not torch.cuda.is_available(),
         mixed_precision="bf16" if precision == "bf16" else "no",
-        dynamo_backend="inductor" if compile else None,
+        dynamo_backend="inductor" if compile else "no",
     )
 
 
@@ -32,4 +36,5 @@ def set_deterministic(wanted: bool) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted, warn_only=True)
     torch.backends.cudnn.benchmark = not wanted
-    torch.backends.cudnn.allow_tf32 = False  # fp32 in the record means fp32
+    torch.set_float32_matmul_precision("highest")  # fp32 in the record means fp32
+    torch.backends.cudnn.allow_tf32 = False

@@ -7,6 +7,8 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from dsd.runs import record
+from dsd.suite.scores import finite_outputs, not_finite
 from dsd.suite.task import Task, to_device
 from dsd.training import distributed
 from dsd.training.run import Run
@@ -38,13 +40,14 @@ def evaluate_split(
     """Returns (metrics, per-example arrays in the split's order) of a network on a split.
 
     Uses no random generator. Raises Stopped when a stop is asked for; evaluating changes nothing.
+    Raises UserError when the network gives a score, or the metrics are, NaN or infinite.
     """
     was_training = net.training
     net.eval()
     shard = distributed.shard(accelerator)
     columns: dict[str, list[Any]] = {}
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), finite_outputs(net) as unsound:
             for batch in task.eval_batches(split, shard):
                 if stop and stop.asked() and accelerator.num_processes == 1:
                     raise Stopped(stop.reason)
@@ -54,12 +57,17 @@ def evaluate_split(
                     columns.setdefault(name, []).extend(values)
     finally:
         net.train(was_training)
+    (found,) = distributed.any_process(accelerator, bool(sum(unsound)))
+    if found:
+        raise not_finite(split)
     parts = distributed.gather(accelerator, columns)
     names = {name for part in parts for name in part}
     columns = {name: [v for part in parts for v in part.get(name, [])] for name in names}
     order = np.argsort(np.asarray(columns.pop("index")), kind="stable")
     results = {name: _small(np.asarray(columns[name])[order]) for name in sorted(columns)}
-    return task.metrics(split, results), results
+    if not all(np.isfinite(each).all() for each in results.values() if each.dtype.kind == "f"):
+        raise not_finite(split)
+    return record.finite(task.metrics(split, results), split), results
 
 
 def _small(values: np.ndarray) -> np.ndarray:

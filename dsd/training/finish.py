@@ -21,7 +21,7 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
     tests, examples = {}, {}
     for split in run.task.tests:
         metrics, results = evaluate(run, state.net, split)
-        tests[split] = record.finite(metrics, f"{place.folder}: {split}")
+        tests[split] = metrics
         examples.update({f"{split}/{name}": values for name, values in results.items()})
         words = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
         run.reporter.note(f"{place.node.name}: {split} {words}")

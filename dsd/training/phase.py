@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from dsd.pruning.selection import NoOrder
-from dsd.runs.record import finite
 from dsd.runs.tree import Place
 from dsd.suite.task import to_device
 from dsd.training import distributed
@@ -134,7 +133,7 @@ def add_up(progress: Progress, examples: int, sums: dict[str, Tensor]) -> None:
 def finish_epoch(run: Run, place: Place, state: TrainState) -> None:
     """Adds the epoch's row to the log: means over the training examples, held-out metrics.
 
-    Raises Stopped, after a checkpoint, and UserError for a metric that is not finite.
+    Raises Stopped, after a checkpoint, and UserError for scores that are not finite.
     """
     started = time.monotonic()
     progress, heldout = state.progress, run.task.heldout
@@ -153,7 +152,7 @@ def finish_epoch(run: Run, place: Place, state: TrainState) -> None:
         except Stopped:
             save(run, place, state)
             raise
-        row["heldout"] = finite(metrics, f"epoch {row['epoch']:g}, {heldout}")
+        row["heldout"] = metrics
         growing = state.sparsifier.growing  # masks below their final sparsity are not carried over
         if run.recipe.carry_over == "best_heldout" and not growing:
             _keep_best(state, row, run.task.choose_by)

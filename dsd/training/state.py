@@ -5,7 +5,10 @@ differs by process, it goes into `_of_this_process` and `resume`.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,7 +75,7 @@ def save(run: Run, place: Place, state: TrainState) -> None:
     ranks = gather(accelerator, _of_this_process(progress))
     if accelerator.is_main_process:
         content = {
-            "format": checkpoint.FORMAT,
+            "format": checkpoint.CONTENT,
             "settings": place.settings.model_dump(mode="json"),
             "model": state.net.state_dict(),
             "assets": run.task.assets,
@@ -96,25 +99,43 @@ def resume(run: Run, place: Place) -> TrainState | None:
     saved = checkpoint.load(place.folder)
     if saved is None:
         return None
-    check_format(saved, place.folder, checkpoint.FORMAT)
+    check_format(saved, place.folder, checkpoint.CONTENT)
+    checkpoint.complete(saved, place.folder)
     place.check(validate(Settings, saved["settings"], f"{place.folder}: checkpoint"))
     state = build(run, place)
-    load(state, saved)
-    state.stages, state.half_widths = saved["stages"], saved["half_widths"]
-    state.progress = Progress(**saved["progress"])
-    own = saved["ranks"][run.accelerator.process_index]
-    set_rng_state(own["rng"])
-    device = run.accelerator.device
-    state.progress.sums = {name: value.to(device) for name, value in own["sums"].items()}
-    state.progress.examples = own["examples"]
+    load(state, saved, place.folder)
+    with _fitting(place.folder):
+        state.stages, state.half_widths = saved["stages"], saved["half_widths"]
+        state.progress = Progress(**saved["progress"])
+        own = saved["ranks"][run.accelerator.process_index]
+        set_rng_state(own["rng"])
+        device = run.accelerator.device
+        state.progress.sums = {name: value.to(device) for name, value in own["sums"].items()}
+        state.progress.examples = own["examples"]
     return state
 
 
-def load(state: TrainState, saved: dict[str, Any]) -> None:
-    """Loads a checkpoint's weights, optimizer and masks into a state."""
-    state.net.load_state_dict(saved["model"])
-    state.optimizer.load_state_dict(saved["optimizer"])
-    state.sparsifier.load_state_dict(saved["sparsifier"])
+def load(state: TrainState, saved: dict[str, Any], folder: Path) -> None:
+    """Loads the weights, optimizer and masks of a folder's checkpoint into a state.
+
+    Raises UserError when they are another network's.
+    """
+    with _fitting(folder):
+        state.net.load_state_dict(saved["model"])
+        state.optimizer.load_state_dict(saved["optimizer"])
+        state.sparsifier.load_state_dict(saved["sparsifier"])
+
+
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        why = (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise UserError(
+            f"{folder}: its checkpoint does not fit this network and its training ({why}); move "
+            "the folder away to train the phase again"
+        ) from None
 
 
 def last_saved(place: Place) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "miniature",
     "plain",
     "task",
+    "tests_alone",
     "verify",
 ]
 
@@ -29,3 +30,8 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask
     """Returns the task on CIFAR-10, official batches or class folders."""
     train, test = (cifar10.load(corpus, split) for split in ("train", "test"))
     return ImageTask(settings, train, test, seed, workers)
+
+
+def tests_alone(settings: Settings, corpus: Path, workers: int) -> ImageTask:
+    """Returns the task on the test set alone, to score weights."""
+    return ImageTask(settings, None, cifar10.load(corpus, "test"), 0, workers)

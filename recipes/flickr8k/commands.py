@@ -1,6 +1,6 @@
 """The commands on photographs and captions: `dsd features`, `dsd caption`.
 
-Every `dsd` call imports this file, so networks and data are imported when a command runs.
+Imported when one of commands.toml is called; networks and data are when it runs.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ def features(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Writes features_<network>.npz: every image's features, computed by a network, for captions.
+    """Writes `features_<network>.npz`: every image's features, computed by a network, for captions.
 
     A stopped extraction goes on when the same command is given again.
 

@@ -17,6 +17,7 @@ __all__ = [
     "miniature",
     "plain",
     "task",
+    "tests_alone",
     "verify",
 ]
 
@@ -32,6 +33,13 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> CaptionTa
     images = [image for split in sets.values() for image in split.images]
     features = flickr8k.load_features(corpus, settings.features, images)
     return CaptionTask(settings, sets, features, seed)
+
+
+def tests_alone(settings: Settings, corpus: Path, workers: int) -> CaptionTask:
+    """Returns the task on the test images alone, to score weights; the words are of training."""
+    test, train = (flickr8k.load(corpus, split) for split in ("test", "train"))
+    features = flickr8k.load_features(corpus, settings.features, test.images)
+    return CaptionTask(settings, {"test": test}, features, 0, words_of=train)
 
 
 def miniature(folder: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "miniature",
     "plain",
     "task",
+    "tests_alone",
     "verify",
 ]
 
@@ -39,3 +40,10 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask
         imagenette.load(corpus, split, unseen=settings.unseen_test) for split in ("train", "test")
     )
     return ImageTask(settings, train, test, seed, workers)
+
+
+def tests_alone(settings: Settings, corpus: Path, workers: int) -> ImageTask:
+    """Returns the task on the test set alone, to score weights."""
+    return ImageTask(
+        settings, None, imagenette.load(corpus, "test", unseen=settings.unseen_test), 0, workers
+    )

@@ -1,6 +1,6 @@
 """The commands on speech: `dsd prepare`, `dsd transcribe`.
 
-Every `dsd` call imports this file, so networks and data are imported when a command runs.
+Imported when one of commands.toml is called; networks and data are when it runs.
 """
 
 from pathlib import Path

@@ -295,3 +295,46 @@ def test_a_folder_with_other_files_is_left_alone(suite, tmp_path):
         with pytest.raises(UserError, match=expected):
             exported(suite, to=place)
     assert (tmp_path / "README.md").read_text() == "mine"
+
+
+LAYER = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+
+
+@pytest.mark.parametrize(
+    ("net", "example", "expected"),
+    [
+        # a layer: projections 4 d d, two products of attention, two of the feed-forward part
+        (
+            nn.TransformerEncoder(LAYER, 2),
+            (1, 32, 64),
+            2 * 2 * (4 * 32 * 64 * 64 + 2 * 32 * 32 * 64 + 2 * 32 * 64 * 128),
+        ),
+        (nn.LSTM(8, 16, batch_first=True), (1, 5, 8), 2 * 5 * 4 * 16 * (8 + 16)),
+        (nn.GRU(8, 16, batch_first=True), (1, 5, 8), 2 * 5 * 3 * 16 * (8 + 16)),
+        (nn.RNN(8, 16, batch_first=True), (1, 5, 8), 2 * 5 * 16 * (8 + 16)),
+    ],
+    ids=["TransformerEncoder", "LSTM", "GRU", "RNN"],
+)
+def test_fused_layers_count_all_their_products(net, example, expected):
+    found = inference_cost.cost(net.eval(), (torch.zeros(example),))
+    assert (found["flops"], found["uncounted"]) == (expected, [])
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_what_has_no_formula_is_said_not_to_be_counted():
+    net = nn.Bilinear(4, 4, 3).eval()
+    found = inference_cost.cost(net, (torch.zeros(2, 4), torch.zeros(2, 4)))
+    assert found["flops"] is None
+    assert found["uncounted"] == ["aten._trilinear"]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_not_exported(suite, tmp_path, bad):
+    folder = suite.root / LAST
+    state = checkpoint.load(folder)
+    assert state is not None
+    state["model"]["3.weight"][0, 0] = bad
+    checkpoint.save(folder, state)
+    with pytest.raises(UserError, match="is not finite"):
+        export(suite, folder, suite.root / "runs", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
