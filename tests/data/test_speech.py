@@ -21,8 +21,8 @@ from data.audio import read_audio
 from data.images import MINIATURE
 from data.prepare import Source, prepare
 from data.speech import (
-    SUMS,
     ALPHABET,
+    SUMS,
     SYMBOLS,
     decode,
     encode,
