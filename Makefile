@@ -13,7 +13,7 @@ RUNS := $(shell awk '\
   $(RECIPES) /dev/null)
 arm = $(lastword $(subst -, ,$@))
 
-.PHONY: help setup demo test test-slow lint tables figures histograms curves report bench lock clean $(RUNS)
+.PHONY: help setup demo test test-slow lint tables figures histograms curves report faults bench lock clean $(RUNS)
 
 help:  ## list the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ curves: setup  ## learning curves: RUN="records of one recipe and seed"
 
 report: setup  ## results/report.html: verdicts, tables, figures, transcripts in one file
 	$(BIN)/dsd report $(ARGS)
+
+faults: setup  ## kills, full disks, flipped bits, overrides, hostile files: the table of docs/faults.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --write
 
 bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
 	$(BIN)/python -m benchmarks

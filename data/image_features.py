@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.npz import load_npz
 from dsd.errors import UserError
 
 
@@ -18,8 +19,8 @@ def read_npz(path: Path) -> tuple[np.ndarray, list[str]]:
 
     The file holds `feats` (N, D) and `names` (N,).
     """
-    with np.load(path, allow_pickle=False) as file:
-        feats, names = file["feats"], file["names"]
+    file = load_npz(path)
+    feats, names = file["feats"], file["names"]
     if names.ndim != 1 or len(names) != len(feats):
         raise ValueError(f"{names.shape} names for feats {feats.shape}")
     return checked(feats), names.astype(str).tolist()

@@ -29,10 +29,11 @@ except ModuleNotFoundError as missing:
     sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
 from dsd import __version__
-from dsd.errors import UserError, explain
+from dsd.errors import UserError, explain, printable
 from dsd.runs import environment, record
 from dsd.runs.files import full_disk, no_space
 from dsd.runs.provenance import provenance
+from dsd.runs.sums import SUMS, check_sums
 from dsd.suite import download
 from dsd.suite.arguments import refuse_empty
 from dsd.suite.folder import Suite, corpus_folder, find_suite, records_folder, the_suite
@@ -70,10 +71,10 @@ Workers = Annotated[
 ]
 
 
-def _finite(seconds: float | None) -> float | None:
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-        raise typer.BadParameter("give a finite number, 0 or above")
-    return seconds
+def _finite(option: typer.CallbackParam, value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{option.opts[0]} {value}: give a finite number, 0 or above")
+    return value
 
 
 @app.command("list")
@@ -202,9 +203,9 @@ def run(
             one = shared if shared and shared.seed == number else run_of(number, shared)
             try:
                 for name in arms:
-                    console.print(f"{chosen.name} {name} seed {number}", style="bold")
+                    console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
                     written = train_arm(one, name)
-                    console.print(f"record: {written}", soft_wrap=True)
+                    console.print(f"record: {written}", soft_wrap=True, markup=False)
             finally:
                 one.reporter.close()
                 if shared:
@@ -250,7 +251,7 @@ def evaluate(
     for split in task.tests:
         metrics, _ = evaluate_split(task, net, accelerator, split)
         for name, value in metrics.items():
-            console.print(f"{split} {name} {value:.2f}")
+            console.print(f"{split} {name} {value:.2f}", markup=False)
 
 
 @app.command("convert")
@@ -342,13 +343,30 @@ def fetch(
 def verify(
     corpus: Annotated[str, typer.Argument(help="For example cifar10.")],
     path: Annotated[Path, typer.Argument(help="The folder that its variable would point at.")],
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Also compare every file's SHA-256.")
+    ] = False,
+    sums: Annotated[
+        Path | None,
+        typer.Option(help="Another place for SHA256SUMS, where the folder cannot be written."),
+    ] = None,
 ) -> None:
-    """Checks a corpus folder: layout, classes, counts."""
+    """Checks a corpus folder: layout, classes, counts; with --checksums every byte.
+
+    The first `--checksums` writes each file's SHA-256 to SHA256SUMS, in the form of sha256sum; any
+    later one compares them.
+
+    Example: `dsd verify imagenette imagenette2-320 --checksums`
+    """
     module = the_suite().task_module(corpus)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     for line in module.verify(path):
-        print(line)
+        print(printable(line))
+    if checksums:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("checksums")
+            print(check_sums(path, sums or path / SUMS, partial(_show, bar, task)))
 
 
 @app.callback(invoke_without_command=True)

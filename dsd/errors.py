@@ -36,6 +36,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
     ):
+        first = first.rpartition("DefaultCPUAllocator: ")[2]
         return printable(f"not enough memory ({first}); lower task.batch_size or other sizes"), 2
     if isinstance(error, OSError):
         where = error.filename or "the system"

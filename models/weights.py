@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.npz import load_npz
 from dsd.errors import UserError
 from models.caffe import parameter_name, read_caffemodel
 
@@ -163,11 +163,6 @@ def _unwrapped(name: str) -> str:
     return name
 
 
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
 def _safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
@@ -181,7 +176,7 @@ READERS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
     ".bin": _state_dict,
     ".ckpt": _state_dict,
     ".tar": _state_dict,  # model_best.pth.tar, which is no tar file
-    ".npz": _npz,
+    ".npz": load_npz,
     ".caffemodel": read_caffemodel,
 }
 

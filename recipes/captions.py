@@ -221,7 +221,7 @@ class CaptionTask:
             with np.errstate(over="ignore"):  # the core refuses what is not finite
                 perplexity = float(np.exp(per_word))
             return {"loss": float(np.mean(results["nats"])), "perplexity": perplexity}
-        hypotheses = [caption.split() for caption in results["caption"].tolist()]
+        hypotheses = [bleu.words(caption) for caption in results["caption"].tolist()]
         references = self._sets[split.partition("_beam")[0]].captions
         return {
             **bleu.scores(results["bleu_counts"]),
@@ -251,7 +251,7 @@ class CaptionTask:
         captions = [self._vocabulary.decode(words) for words, _ in found]
         references = self._sets[batch["split"]].captions
         counts = [
-            bleu.counts(caption.split(), references[i])
+            bleu.counts(bleu.words(caption), references[i])
             for caption, i in zip(captions, batch["index"].tolist(), strict=True)
         ]
         return {

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from data.image_features import features_file
 from data.images import read_image
+from data.npz import load_npz
 from dsd.errors import UserError
 from dsd.runs.files import lock, write_atomically
 from dsd.suite.recipe import nearest
@@ -179,9 +180,7 @@ def _rounded(features: Tensor, images: Sequence[Path]) -> np.ndarray:
 
 
 def _read_part(file: Path) -> np.ndarray:
-    with np.load(file, allow_pickle=False) as arrays:  # its checksums are compared
-        feats: np.ndarray = arrays["feats"]
-    return feats
+    return load_npz(file)["feats"]
 
 
 def _whole(file: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,9 +133,8 @@ class ImageTask:
         It cannot normalise one value: maps of 1 x 1 pixels of one image.
         """
         images, size = len(self._loaders["train"].images), self._settings.batch_size
-        batches = {min(images, size), images % size or size}
-        single = any(0 < batch // shard.processes < 2 or batch == 1 for batch in batches)
-        if not single or self._one_is_enough():
+        smallest = min(images, images % size or size)
+        if smallest // shard.processes > 1 or self._one_is_enough:
             return
         raise UserError(
             f"task.batch_size: {size} images and {images} in all leave a batch of one image to a "
@@ -142,6 +142,7 @@ class ImageTask:
             "task.batch_size, task.crop or task.heldout"
         )
 
+    @cached_property
     def _one_is_enough(self) -> bool:
         loader = self._loaders["train"]
         side = getattr(loader.preprocessing, "crop", CIFAR_SIDE)

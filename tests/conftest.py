@@ -19,9 +19,24 @@ ROOT = Path(__file__).parents[1]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dsd remembers the suites that it has said a word about: not in the tester's home."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    return folder
+
+
 @pytest.fixture
-def own_suite(tmp_path: Path) -> Path:
-    """A copy of tests/own_suite, a folder with recipes/ that is no checkout of this repository."""
+def own_suite(tmp_path: Path, state_home: Path) -> Path:
+    """A copy of tests/own_suite, a folder with recipes/ that is no checkout of this repository.
+
+    It is no news to dsd: the line that its code runs was said before.
+    """
+    known = state_home / "dsd" / "suites"
+    known.parent.mkdir(exist_ok=True)
+    with known.open("a") as file:
+        file.write(f"{tmp_path / 'suite'}\n")
     return Path(shutil.copytree(ROOT / "tests" / "own_suite", tmp_path / "suite"))
 
 

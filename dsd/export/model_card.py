@@ -136,7 +136,7 @@ def _inference_cost(cost: dict[str, Any], itself: bool) -> str:
         "zeros": "parameters that are exactly zero",
     }
     rows = [
-        (words, f"{cost['network'][name]:,}", f"{cost['baseline'][name]:,}")
+        (words, _count(cost["network"], name), _count(cost["baseline"], name))
         for name, words in names.items()
     ]
     found, time = cost["differences"], cost["time"]
@@ -153,6 +153,12 @@ def _inference_cost(cost: dict[str, Any], itself: bool) -> str:
         f"that time both; middle half {low:.3f} to {high:.3f}; CPU time, batch {time['batch']}, "
         f"{text(time['device'])})."
     )
+
+
+def _count(cost: dict[str, Any], name: str) -> str:
+    if cost[name] is None:
+        return f"not counted ({text(', '.join(cost['uncounted']))})"
+    return f"{cost[name]:,}"
 
 
 def _licences(plain: Plain, terms: str, mini: bool) -> str:

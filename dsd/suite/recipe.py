@@ -66,7 +66,7 @@ class Optimizer(_Strict):
     """A torch optimizer and its settings; the learning rate belongs to the phase."""
 
     name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
-    momentum: Share | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     nesterov: bool | None = None
     weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
     alpha: Share | None = None  # RMSprop's decay
@@ -351,6 +351,9 @@ def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
             wrong = str(fault["loc"][-1])
             raise UserError(f"{where}: unknown key {key!r}{nearest(wrong, known)}") from None
         message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "string_pattern_mismatch" and NAME.pattern in message:
+            message = f"{fault['input']!r} is no name: use letters, digits, - and _ alone"
+            key = key.removesuffix("..[key]").removesuffix(".[key]")
         raise UserError(f"{where}: {key + ': ' if key else ''}{message}") from None
 
 

@@ -65,9 +65,8 @@ def evaluate_split(
     columns = {name: [v for part in parts for v in part.get(name, [])] for name in names}
     order = np.argsort(np.asarray(columns.pop("index")), kind="stable")
     results = {name: _small(np.asarray(columns[name])[order]) for name in sorted(columns)}
-    for values in results.values():
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise not_finite(split)
+    if not all(np.isfinite(each).all() for each in results.values() if each.dtype.kind == "f"):
+        raise not_finite(split)
     return record.finite(task.metrics(split, results), split), results
 
 

@@ -32,7 +32,7 @@ def features(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Writes features_<network>.npz: every image's features, computed by a network, for captions.
+    """Writes `features_<network>.npz`: every image's features, computed by a network, for captions.
 
     A stopped extraction goes on when the same command is given again.
 

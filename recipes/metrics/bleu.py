@@ -16,6 +16,16 @@ ORDERS = (1, 2, 3, 4)
 Words = Sequence[str]
 
 
+def words(line: str) -> list[str]:
+    """Returns the words of a line as the script splits them: at ASCII's blanks alone.
+
+    A no-break space is part of a word.
+    """
+    return [
+        word.decode(errors="surrogatepass") for word in line.encode(errors="surrogatepass").split()
+    ]
+
+
 def counts(hypothesis: Words, references: Sequence[Words]) -> list[int]:
     """Returns the ten counts of one sentence, which may be summed over a corpus.
 

@@ -27,8 +27,9 @@ def bleu(
 ) -> None:
     """Prints BLEU-1 to BLEU-4 as NeuralTalk's multi-bleu.perl does, then the standard ones.
 
-    Words are what white space separates, as they stand: nothing is put into lower case. The
-    script's BLEU has no brevity penalty; the standard one (nltk) has.
+    Words are what ASCII's white space separates, as the script splits them, and as they stand:
+    nothing is put into lower case. The script's BLEU has no brevity penalty; the standard one
+    (nltk) has.
 
     Example: `dsd score bleu --hypotheses captions.txt --references ref0.txt --references ref1.txt`
     """
@@ -85,6 +86,8 @@ def word_errors(
 
 def _sentences(path: Path) -> list[list[str]]:
     """Returns the words of each line. Raises UserError when there is no line, or no UTF-8 text."""
+    from recipes.metrics.bleu import words
+
     try:
         text = path.read_bytes().decode("utf-8-sig")  # a byte order mark is no word
     except OSError as error:
@@ -94,4 +97,4 @@ def _sentences(path: Path) -> list[list[str]]:
     lines = text.removesuffix("\n").split("\n")
     if not text:
         raise UserError(f"{path}: is empty; give it a line for each image or utterance")
-    return [line.split() for line in lines]
+    return [words(line) for line in lines]

@@ -1,7 +1,9 @@
 """Recordings in every format come back as the same samples, or are refused by name."""
 
 import io
+import struct
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from data import containers
 from data.audio import read_audio
 from dsd.errors import UserError
 from tests.data.shorten import shortened, sphere
+
+CASES = Path(__file__).parents[1] / "cases"
 
 NOISE = np.random.default_rng(0).integers(-20_000, 20_000, 1700).astype(np.int16)
 
@@ -128,3 +133,109 @@ def test_any_bytes_give_samples_or_an_error(tmp_path_factory, data, start):
     path.write_bytes(start + data)
     with suppress(UserError):
         assert len(read_audio(path))
+
+
+CONTAINERS = {  # what libsndfile writes: format, subtype
+    "wav": ("WAV", "PCM_16"),
+    "wavex": ("WAVEX", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "aiff": ("AIFF", "PCM_16"),
+    "aiff_float": ("AIFF", "FLOAT"),
+    "au": ("AU", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "vorbis": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+}
+LONG = np.random.default_rng(3).normal(0, 300, 16_001).cumsum().clip(-32768, 32767)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_is_read_whole_and_refused_cut(name, tmp_path):
+    form, subtype = CONTAINERS[name]
+    data = written(LONG / 2**15, format=form, subtype=subtype)
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert len(read_audio(path)) == len(LONG)
+    for cut in (2, 300, len(data) // 2, len(data) - 60):
+        path.write_bytes(data[:-cut])
+        with pytest.raises(UserError, match="cannot be decoded"):
+            read_audio(path)
+
+
+@pytest.mark.parametrize(
+    ("riff", "size"),
+    [
+        (0x7FFFF024, 0x7FFFF000),  # sox
+        (0xFFFFFFFF, 0xFFFFFFFF),  # ffmpeg
+        (0, 0),
+        (36, 0),
+        (0, 2 * len(NOISE)),
+        (37 + 2 * len(NOISE), 2 * len(NOISE) + 1),  # a pad byte counted that is not there
+        (7 + len(WAV), 2 * len(NOISE)),
+    ],
+)
+def test_sizes_as_pipes_write_them(riff, size, tmp_path):
+    path = tmp_path / "pipe.wav"
+    path.write_bytes(
+        WAV[:4] + struct.pack("<I", riff) + WAV[8:40] + struct.pack("<I", size) + WAV[44:]
+    )
+    np.testing.assert_array_equal(read_audio(path), NOISE)
+
+
+def test_the_cases_that_people_met():
+    assert len(read_audio(CASES / "sox_pipe.wav")) == 16_000
+    assert len(read_audio(CASES / "flac_unknown_length.flac")) == 16_000
+
+
+def test_flac_without_a_length_is_still_checked(tmp_path):
+    path = tmp_path / "cut.flac"
+    data = (CASES / "flac_unknown_length.flac").read_bytes()
+    for damaged in (data[:-1], data[:3000], flipped(data, 3000)):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="cannot be decoded"):
+            read_audio(path)
+    assert containers.flac_count(containers.with_flac_count(data, 12345)) == 12345
+
+
+def test_a_data_chunk_that_promises_more_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV[:4] + bytes(4) + WAV[8:-20])  # the whole's size is not known
+    with pytest.raises(UserError, match="cut off: 3380 of 3400 bytes"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("options", [{"subtype": "FLOAT"}, {"format": "AIFF", "subtype": "DOUBLE"}])
+def test_samples_that_are_not_finite_are_refused(bad, options, tmp_path):
+    samples = NOISE / 2**15
+    samples[7] = bad
+    (tmp_path / "a.wav").write_bytes(written(samples, **options))
+    with pytest.raises(UserError, match="sample 7 is not finite"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_a_container_that_cannot_be_checked_is_refused(tmp_path):
+    (tmp_path / "a.voc").write_bytes(written(format="VOC"))
+    with pytest.raises(UserError, match="no FLAC, WAV"):
+        read_audio(tmp_path / "a.voc")
+
+
+@settings(max_examples=60, deadline=None)
+@given(loud=st.integers(20, 3000), seed=st.integers(0, 9), order=st.sampled_from(("<i2", ">i2")))
+def test_raw_in_either_byte_order(tmp_path_factory, loud, seed, order):
+    walk = np.random.default_rng(seed).normal(0, loud, 2000).cumsum().clip(-32768, 32767)
+    path = tmp_path_factory.getbasetemp() / "an4.raw"
+    path.write_bytes(walk.astype(order).tobytes())
+    np.testing.assert_array_equal(read_audio(path), walk.astype(np.int16))
+
+
+def test_raw_whose_byte_order_cannot_be_told(tmp_path):
+    path = tmp_path / "a.raw"
+    path.write_bytes(np.random.default_rng(0).bytes(4000))
+    with pytest.raises(UserError, match="byte order cannot be told"):
+        read_audio(path)
+    path.write_bytes(bytes(4000))
+    assert not read_audio(path).any()

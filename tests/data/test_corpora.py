@@ -243,3 +243,22 @@ def test_help_texts_are_there(module):
     assert "\n" not in module.SOURCE
     for item in getattr(module, "DOWNLOADS", ()):
         assert re.fullmatch(r"[0-9a-f]{32}", item.md5)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("keys", [bytes, str])
+def test_batches_pickled_by_any_protocol_are_read(mini, tmp_path, protocol, keys):
+    batch = pickle.loads((mini / "cifar10/cifar-10-batches-py/test_batch").read_bytes())
+    named = {key if keys is bytes else key.decode(): value for key, value in batch.items()}
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(named, protocol))
+    images = cifar10.load(tmp_path, "test")
+    assert np.array_equal(images.pixels, cifar10.load(mini / "cifar10", "test").pixels)
+
+
+def test_a_harmless_object_is_refused_calmly(tmp_path):
+    import datetime
+
+    content = pickle.dumps({b"data": datetime.date(2020, 1, 1), b"labels": [1]}, 2)
+    (tmp_path / "test_batch").write_bytes(content)
+    with pytest.raises(UserError, match=r"holds datetime\.date, which is not read here"):
+        cifar10.load(tmp_path, "test")

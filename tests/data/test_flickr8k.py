@@ -297,4 +297,30 @@ def test_verify_reports_neuraltalks_files(karpathy):
     ]
 
 
+@pytest.mark.parametrize("outer", flickr8k.FOLDERS)
+def test_images_in_a_folder_in_a_folder_are_found(official, outer):
+    for inner in ("Flicker8k_Dataset", "__MACOSX"):
+        (official / outer / inner).mkdir(parents=True, exist_ok=True)
+    inside = official / outer / "Flicker8k_Dataset"
+    for name in ("a.jpg", "._a.jpg"):
+        (inside / name).touch()
+    assert flickr8k.image_files(official) == [inside / "a.jpg"]
+
+
+@pytest.mark.parametrize("layout", ["official", "karpathy"])
+def test_a_byte_order_mark_is_no_text(layout, request):
+    root = request.getfixturevalue(layout)
+    before = flickr8k.load(root, "train")
+    for path in [*root.rglob("*.txt"), *root.glob("*.json")]:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert flickr8k.load(root, "train") == before
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/etc/a.jpg", "x/a.jpg", "..\\\\a.jpg"])
+def test_a_name_that_leads_elsewhere_is_refused(official, name):
+    (path,) = official.rglob("Flickr_8k.trainImages.txt")
+    path.write_text(f"{name}\n")
+    refused(lambda: flickr8k.load(official, "train"), "trainImages.txt:1", "is no name of a file")
+
+
 # The miniature

@@ -1,4 +1,6 @@
 import shutil
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,3 +121,93 @@ def test_file_that_cannot_be_read_is_not_called_corrupt(tmp_path):
     with pytest.raises(UserError, match="cannot be read") as caught:
         read_image(tmp_path / "none.png")
     assert not isinstance(caught.value, CorruptImage)
+
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def test_grey_pictures_of_16_bits_are_as_those_of_8(tmp_path):
+    expected = np.asarray(read_image(CASES / "grey8.png"))
+    np.testing.assert_array_equal(np.asarray(read_image(CASES / "grey16.png")), expected)
+    grey = np.asarray(Image.open(CASES / "grey16.png"))
+    Image.fromarray(grey).save(tmp_path / "a.tiff")
+    header = f"P5 {grey.shape[1]} {grey.shape[0]} 65535\n".encode()
+    (tmp_path / "a.pgm").write_bytes(header + grey.astype(">u2").tobytes())
+    for name in ("a.tiff", "a.pgm"):
+        np.testing.assert_array_equal(np.asarray(read_image(tmp_path / name)), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_grey_values_whose_white_nobody_knows_are_refused(tmp_path, dtype):
+    Image.fromarray(np.arange(12, dtype=dtype).reshape(3, 4)).save(tmp_path / "x.tiff")
+    with pytest.raises(CorruptImage, match="save it with 8 or 16 bits"):
+        read_image(tmp_path / "x.tiff")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_where_asked(tmp_path, orientation):
+    upright = np.asarray(Image.open(CASES / "exif_upright.png").convert("RGB"))
+    turns = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(upright, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(turns[orientation])
+    Image.fromarray(stored).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "x.png", True)), upright)
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "x.png")), stored)  # a corpus's
+
+
+def test_a_declared_size_that_is_a_bomb_is_refused(tmp_path):
+    def chunk(name: bytes, content: bytes) -> bytes:
+        size, crc = len(content).to_bytes(4, "big"), zlib.crc32(name + content).to_bytes(4, "big")
+        return size + name + content + crc
+
+    header = (60_000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    with pytest.raises(CorruptImage, match="exceeds limit"):
+        read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "._x.jpg",
+        ".DS_Store",
+        "__MACOSX",
+        "Thumbs.db",
+        ".ipynb_checkpoints",
+        "desktop.ini",
+        "@eaDir",
+    ],
+)
+def test_what_systems_leave_behind_is_no_part_of_a_corpus(name, mini, tmp_path):
+    root = Path(shutil.copytree(mini / "imagenet", tmp_path / "imagenet"))
+    before = imagenet.load(root, "train"), imagenet.load(root, "test")
+    for folder in ("train", "val", "train/n01440764"):
+        (root / folder / name).mkdir()
+        (root / folder / f"{name}.JPEG" if name.startswith(".") else root / folder / "x").touch()
+    after = imagenet.load(root, "train"), imagenet.load(root, "test")
+    for old, new in zip(before, after, strict=True):
+        assert (old.files, old.classes) == (new.files, new.classes)
+
+
+def test_wrong_trees_get_the_right_remedy(mini, tmp_path):
+    for folder in ("train/n01440764", "val/.ipynb_checkpoints"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "val" / "ILSVRC2012_val_00000001.JPEG").touch()
+    with pytest.raises(UserError, match="move each into val/<wnid>/"):
+        imagenet.load(tmp_path, "test")
+    (tmp_path / "train" / "n01440764").rmdir()
+    for name in ("n01440764.tar", "n01443537.tar"):
+        (tmp_path / "train" / name).touch()
+    with pytest.raises(UserError, match=r"2 archives such as n01440764\.tar; unpack each into"):
+        imagenet.load(tmp_path, "train")

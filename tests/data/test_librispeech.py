@@ -89,3 +89,19 @@ def test_what_is_missing_is_named(official):
     (official / "train-clean-360").rename(official / "other")
     (official / "train-other-500").rename(official / "another")
     refused(sources, "no folder train-clean-100 or train-clean-360 or train-other-500")
+
+
+def test_what_macos_leaves_and_byte_order_marks_change_nothing(official):
+    expected = [(s.name, s.text) for s in librispeech.sources([official])["dev_clean"]]
+    (text,) = official.glob("dev-clean/84/121123/*.trans.txt")
+    text.with_name(f"._{text.name}").write_bytes(b"\0\5\x16\7" * 40)
+    (official / "dev-clean" / "__MACOSX" / "121123").mkdir(parents=True)
+    (official / "dev-clean" / "__MACOSX" / "121123" / text.name).write_bytes(b"\0")
+    text.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+    assert [(s.name, s.text) for s in librispeech.sources([official])["dev_clean"]] == expected
+
+
+def test_a_name_that_leads_elsewhere_is_refused(official):
+    (text,) = official.glob("dev-clean/84/121123/*.trans.txt")
+    text.write_text("../../../x HELLO\n")
+    refused(lambda: librispeech.sources([official]), "'../../../x' is no name of an utterance")

@@ -89,3 +89,42 @@ def test_another_recording_is_refused(tmp_path, speech_set, cached):
     with pytest.raises(UserError, match=r"u0\.flac: is not the recording"):
         Spectrograms(replace(speech, utterances=(wrong,)), tmp_path / "x" if cached else None)[0]
     assert not list((tmp_path).glob("x/*.npy"))
+
+
+def test_a_cache_whose_bytes_changed_is_refused_by_name(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000, 5000, 3000])
+    Spectrograms(speech, tmp_path / "cache")
+    (path,) = (tmp_path / "cache").glob("*.npy")
+    whole = path.read_bytes()
+    zeroed = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+    rng = np.random.default_rng(0)
+    places = rng.integers(128, len(whole), 40)
+    for place in [None, *places]:
+        damaged = bytearray(zeroed if place is None else whole)
+        if place is not None:
+            damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        assert _read(speech, tmp_path / "cache") in ("refused", "written anew")
+    path.write_bytes(whole)
+    assert _read(speech, tmp_path / "cache") == "written anew"  # or left as it is
+
+
+def _read(speech, cache):
+    try:
+        opened = Spectrograms(speech, cache)
+        found = [opened[i] for i in range(len(speech))]
+    except UserError as error:
+        return "refused" if "damaged at u" in str(error) else str(error)
+    plain = Spectrograms(speech, None)
+    same = all(np.array_equal(each, plain[i]) for i, each in enumerate(found))
+    return "written anew" if same else "another spectrogram"
+
+
+def test_a_cache_of_the_version_before_is_written_anew(tmp_path, speech_set):
+    speech = speech_set(tmp_path / "corpus", [1000, 5000])
+    first = Spectrograms(speech, tmp_path / "cache")[1]
+    (path,) = (tmp_path / "cache").glob("*.npy")
+    whole = path.read_bytes()
+    np.save(path, np.load(path))  # without checksums
+    np.testing.assert_array_equal(Spectrograms(speech, tmp_path / "cache")[1], first)
+    assert path.read_bytes() == whole

@@ -325,3 +325,38 @@ def test_sizes(root):
     (root / MINIATURE).touch()
     for split in ("train", "test"):
         assert speech.load(root, "an4", split, 130).notes == ("miniature: synthetic speech",)
+
+
+def test_a_flipped_bit_of_a_manifest_is_never_read(tmp_path):
+    root = tmp_path / "an4"
+    prepare("an4", corpus(), root)
+    whole = (root / "train.jsonl").read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 80):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        (root / "train.jsonl").write_bytes(damaged)
+        refused(lambda: read_manifest(root, "an4", "train"), "train.jsonl")
+    lines = whole.splitlines(keepends=True)
+    (root / "train.jsonl").write_bytes(b"".join(lines[:-1]))  # cut between two lines
+    refused(lambda: read_manifest(root, "an4", "train"), f"its SHA-256 is not that of {SUMS}")
+    (root / SUMS).unlink()  # somebody's own manifests
+    assert len(read_manifest(root, "an4", "train")) == len(lines) - 1
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "audio/../../x", "a\\u0000b"])
+def test_a_path_that_leads_out_of_the_folder_is_refused(tmp_path, path):
+    root = tmp_path / "an4"
+    prepare("an4", corpus(), root)
+    (root / SUMS).unlink()
+    manifest = root / "test.jsonl"
+    manifest.write_text(manifest.read_text().replace("audio/test/dddd.flac", path))
+    refused(lambda: read_manifest(root, "an4", "test"), "test.jsonl:1: audio_filepath")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a\0b", "x" * 300 + "/"])
+def test_a_name_that_can_name_no_file_is_refused(tmp_path, name):
+    first = corpus()["train"][0]
+    sources = {"train": [replace(first, name=name)]}
+    refused(lambda: prepare("an4", sources, tmp_path / "an4"), "is no name of an utterance")
+    assert not (tmp_path / "an4").exists()

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from argparse import Namespace
 from collections import OrderedDict
 from urllib.error import URLError
 
@@ -53,6 +54,19 @@ def test_wrapped_state_dict(tmp_path, source_state, wrapper, prefix):
     path = write(tmp_path / "w.pt", {wrapper: inner, "epoch": 3, "optimizer": {"lr": 0.1}})
     net = build("resnet20")
     load_weights(net, str(path), network="resnet20")
+    assert states_equal(net.state_dict(), source_state)
+
+
+@pytest.mark.parametrize("name", ["model_best.pth.tar", "last.ckpt", "W.PT", "w.bin"])
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "module."]
+)
+def test_weights_as_wrappers_save_them(tmp_path, source_state, name, prefix):
+    inner = {"n_averaged": torch.tensor(3)} | {prefix + k: v for k, v in source_state.items()}
+    saved = {"state_dict": inner, "args": Namespace(lr=0.1, data="/x"), "epoch": 3}
+    torch.save(saved, tmp_path / name)
+    net = build("resnet20")
+    load_weights(net, tmp_path / name, network="resnet20")
     assert states_equal(net.state_dict(), source_state)
 
 

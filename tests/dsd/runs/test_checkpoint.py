@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +118,73 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     first.wait()
     with lock(tmp_path):
         pass
+
+
+def foreign(folder: Path, content: object) -> None:
+    """Makes a file the folder's checkpoint, whatever it holds."""
+    file = folder / "checkpoint-a.pt"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    pointer = {"file": file.name, "sha256": sha256(file)}
+    (folder / checkpoint.POINTER).write_text(json.dumps(pointer))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"no checkpoint", b"\x80\x02}.", [1, 2], torch.ones(3), 7, None],
+    ids=repr,
+)
+def test_a_foreign_file_is_one_line(tmp_path, content):
+    foreign(tmp_path, content)
+    for load in (checkpoint.load, checkpoint.load_named):
+        with pytest.raises(UserError, match=r"checkpoint-a\.pt|has no settings") as caught:
+            load(tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("state", [{}, {"settings": 1}, {"settings": {}, "model": [1]}])
+def test_what_a_phase_lacks_is_named(tmp_path, state):
+    foreign(tmp_path, state)
+    with pytest.raises(UserError, match=r"its checkpoint has no (settings|model)"):
+        checkpoint.load_named(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "",
+        "[]",
+        "7",
+        '"a"',
+        '{"file": "../../precious", "sha256": "0"}',
+        '{"file": "/etc/passwd", "sha256": "0"}',
+        '{"file": "checkpoint-a.pt"}',
+        '{"file": "checkpoint-a.pt", "sha256": 7}',
+        '{"file": ["checkpoint-a.pt"], "sha256": "0"}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:40],
+)
+def test_a_pointer_that_leads_elsewhere_is_refused_and_nothing_removed(tmp_path, pointer):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (tmp_path / "precious").write_text("mine")
+    (folder / checkpoint.POINTER).write_text(pointer)
+    for use in (checkpoint.load, lambda folder: checkpoint.save(folder, {})):
+        with pytest.raises(UserError, match=r"checkpoint\.json: damaged"):
+            use(folder)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_the_format_is_checked(tmp_path):
+    checkpoint.save(tmp_path, {"step": 1})
+    path = tmp_path / checkpoint.POINTER
+    pointer = json.loads(path.read_text())
+    assert pointer.pop("format") == checkpoint.FORMAT
+    path.write_text(json.dumps(pointer))  # as the version before wrote it
+    assert checkpoint.load(tmp_path) == {"step": 1}
+    path.write_text(json.dumps({**pointer, "format": 99}))
+    with pytest.raises(UserError, match="has format 99; update this program"):
+        checkpoint.load(tmp_path)
