@@ -24,6 +24,7 @@ TITLES = {
     "loop": "our loop over a plain loop: {}",
     "captions": "one sentence at a time over ours: {}",
     "speech": "speech: {}",
+    "images": "torchvision's transforms over ours, from JPEG files: {}",
     "recurrent": "torch's RNN over our bidirectional layer: {}",
 }
 MASK_TARGETS = {"torch.sort": 5.0, "np.partition": 0.5}  # at least

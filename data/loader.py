@@ -21,10 +21,12 @@ Batch = dict[str, Tensor]
 
 
 class Loader:
-    """Batches {"images": (B, 3, H, W) float32, "labels": (B,) int64, "index": (B,) int64}.
+    """Batches {"images": (B, 3, H, W), "labels": (B,) int64, "index": (B,) int64}.
 
-    `index` is the place in the set. The last batch of an epoch may be short. Images in memory need
-    the preprocessing "cifar", files any other; only files are read in `workers` processes.
+    Images of files are uint8 of 0..255, which data/colours.py makes floats of, and "drawn" are
+    what their colours drew, where they do; images in memory are float32. `index` is the place in
+    the set. The last batch of an epoch may be short. Images in memory need the preprocessing
+    "cifar", files any other; only files are read in `workers` processes.
     With `skip_corrupt` a corrupt image is left out and named once in `skipped`.
     """
 
@@ -100,7 +102,7 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
         self.seed, self.skip_corrupt = seed, skip_corrupt
 
     def __getitem__(self, indices: np.ndarray) -> tuple[Batch, list[str]] | UserError:
-        ready: list[np.ndarray] = []
+        ready: list[tuple[np.ndarray, np.ndarray | None]] = []
         kept: list[int] = []
         skipped: list[str] = []
         for index in indices.tolist():
@@ -115,14 +117,23 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
                 return error
         if skipped and not kept:
             return UserError(f"{skipped[0]}: corrupt, as are all images of its batch; restore them")
-        crop = self.preprocessing.crop
-        images = np.stack(ready) if ready else np.empty((0, 3, crop, crop), np.float32)
+        size = self.preprocessing.crop
+        images = np.empty((len(ready), size, size, 3), np.uint8)
+        for place, (pixels, _) in enumerate(ready):
+            images[place] = pixels
         index = np.array(kept, dtype=np.int64)
-        arrays = {"images": images, "labels": self.images.labels[index], "index": index}
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}, skipped
+        batch = {
+            "images": torch.from_numpy(images).permute(0, 3, 1, 2),
+            "labels": torch.from_numpy(self.images.labels[index]),
+            "index": torch.from_numpy(index),
+        }
+        if self.seed and self.preprocessing.draws_colours:
+            drawn = np.array([drawn for _, drawn in ready], np.float32).reshape(-1, 3, 7)
+            batch["drawn"] = torch.from_numpy(drawn)
+        return batch, skipped
 
-    def _prepare(self, index: int) -> np.ndarray:
-        image = self.images.read(index)
+    def _prepare(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        pixels = self.images.read(index)
         if self.seed is None:
-            return self.preprocessing.evaluate(image)
-        return self.preprocessing.train(image, np.random.default_rng([*self.seed, index]))
+            return self.preprocessing.evaluate(pixels), None
+        return self.preprocessing.train(pixels, np.random.default_rng([*self.seed, index]))

@@ -22,7 +22,7 @@ generator that the caller seeds; the global generators stay as they are.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -30,31 +30,31 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from data.colours import Normalisation
 from dsd.errors import UserError
 
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]  # RGB of 0..1
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
-CAFFE_MEAN = np.array([104, 117, 123], dtype=np.float32)[:, None, None]  # BGR of 0..255
+IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+CAFFE = Normalisation((104.0, 117.0, 123.0), order=(2, 1, 0))
 CIFAR_MEAN = torch.tensor([125.3, 123.0, 113.9])[:, None, None]  # RGB of 0..255
 CIFAR_STD = torch.tensor([63.0, 62.1, 66.7])[:, None, None]
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# Principal components of ImageNet's RGB values (fb.resnet.torch datasets/imagenet.lua).
-PCA_VALUES = np.array([0.2175, 0.0188, 0.0045], dtype=np.float32)
-PCA_VECTORS = np.array(
-    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],
-    dtype=np.float32,
-)
 
 Rng = np.random.Generator
 
 
 class FilePreprocessing(Protocol):
-    """Turns one RGB image into (3, crop, crop) float32."""
+    """Cuts a picture, (H, W, 3) uint8 RGB, to (crop, crop, 3) uint8 RGB.
+
+    In training also returns what the image's colours drew, (3, 7), where they draw; `colours`
+    makes the network's input of both.
+    """
+
+    colours: ClassVar[Normalisation]
+    draws_colours: ClassVar[bool]
 
     @property
     def crop(self) -> int: ...  # pixels
-    def train(self, image: Image.Image, rng: Rng) -> np.ndarray: ...
-    def evaluate(self, image: Image.Image) -> np.ndarray: ...
+    def train(self, pixels: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def evaluate(self, pixels: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class FbResnet:
 
     crop: int = 224
     resize: int = 256  # of the short side, in evaluation
+    colours: ClassVar[Normalisation] = IMAGENET
+    draws_colours: ClassVar[bool] = True
 
-    def train(self, image: Image.Image, rng: Rng) -> np.ndarray:
-        image = random_resized_crop(image, self.crop, rng, Image.Resampling.BICUBIC)
-        unit = jitter(channels_first(maybe_mirror(image, rng)) / np.float32(255), rng, 0.4)
-        return (lighting(unit, rng, 0.1) - IMAGENET_MEAN) / IMAGENET_STD
+    def train(self, pixels: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        cut = maybe_mirror(random_resized_crop(pixels, self.crop, rng, "bicubic"), rng)
+        return cut, self.colours.draw(rng)
 
-    def evaluate(self, image: Image.Image) -> np.ndarray:
-        image = resize_short(image, self.resize, Image.Resampling.BICUBIC)
-        return normalised(centre_crop(image, self.crop))
+    def evaluate(self, pixels: np.ndarray) -> np.ndarray:
+        return resized_centre(pixels, self.resize, self.crop, Image.Resampling.BICUBIC)
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,14 @@ class Torchvision:
 
     crop: int = 224
     resize: int = 256  # of the short side, in evaluation
+    colours: ClassVar[Normalisation] = IMAGENET
+    draws_colours: ClassVar[bool] = False
 
-    def train(self, image: Image.Image, rng: Rng) -> np.ndarray:
-        image = random_resized_crop(image, self.crop, rng, Image.Resampling.BILINEAR)
-        return normalised(maybe_mirror(image, rng))
+    def train(self, pixels: np.ndarray, rng: Rng) -> tuple[np.ndarray, None]:
+        return maybe_mirror(random_resized_crop(pixels, self.crop, rng, "bilinear"), rng), None
 
-    def evaluate(self, image: Image.Image) -> np.ndarray:
-        image = resize_short(image, self.resize, Image.Resampling.BILINEAR)
-        return normalised(centre_crop(image, self.crop))
+    def evaluate(self, pixels: np.ndarray) -> np.ndarray:
+        return resized_centre(pixels, self.resize, self.crop, Image.Resampling.BILINEAR)
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,20 @@ class Caffe:
 
     crop: int = 224
     resize: int = 256  # of both sides
+    colours: ClassVar[Normalisation] = CAFFE
+    draws_colours: ClassVar[bool] = False
 
-    def train(self, image: Image.Image, rng: Rng) -> np.ndarray:
+    def train(self, pixels: np.ndarray, rng: Rng) -> tuple[np.ndarray, None]:
         left, top = rng.integers(0, self.resize - self.crop + 1, size=2)
-        image = self._squash(image).crop((left, top, left + self.crop, top + self.crop))
-        return channels_first(maybe_mirror(image, rng))[::-1] - CAFFE_MEAN
+        cut = self._squash(pixels)[top : top + self.crop, left : left + self.crop]
+        return maybe_mirror(cut, rng), None
 
-    def evaluate(self, image: Image.Image) -> np.ndarray:
-        return channels_first(centre_crop(self._squash(image), self.crop))[::-1] - CAFFE_MEAN
+    def evaluate(self, pixels: np.ndarray) -> np.ndarray:
+        return centre_crop(self._squash(pixels), self.crop)
 
-    def _squash(self, image: Image.Image) -> Image.Image:
-        return image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)
+    def _squash(self, pixels: np.ndarray) -> np.ndarray:
+        size = self.resize, self.resize
+        return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True)
@@ -186,62 +189,41 @@ def random_box(size: tuple[int, int], rng: Rng) -> tuple[int, int, int, int] | N
     return None
 
 
-def random_resized_crop(
-    image: Image.Image, size: int, rng: Rng, resample: Image.Resampling
-) -> Image.Image:
-    """Scales a random box to size x size pixels; without a box, the centre of the whole image."""
-    box = random_box(image.size, rng)
-    if box is None:
-        return centre_crop(resize_short(image, size, resample), size)
-    return image.resize((size, size), resample, box=box)
+def random_resized_crop(pixels: np.ndarray, size: int, rng: Rng, mode: str) -> np.ndarray:
+    """Scales a random box to size x size pixels; without a box, the centre of the whole image.
 
-
-def resize_short(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
-    """Scales the short side to `size` pixels."""
-    width, height = image.size
-    if width < height:
-        return image.resize((size, int(size * height / width)), resample)
-    return image.resize((int(size * width / height), size), resample)
-
-
-def centre_crop(image: Image.Image, size: int) -> Image.Image:
-    """Cuts the middle size x size pixels."""
-    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
-    return image.crop((left, top, left + size, top + size))
-
-
-def maybe_mirror(image: Image.Image, rng: Rng) -> Image.Image:
-    """Mirrors left to right with chance 1/2."""
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else image
-
-
-def channels_first(image: Image.Image) -> np.ndarray:
-    """Returns the pixels, (3, H, W) float32 of 0..255."""
-    return np.asarray(image).transpose(2, 0, 1).astype(np.float32, order="C")
-
-
-def normalised(image: Image.Image) -> np.ndarray:
-    """Returns the pixels less ImageNet's mean over its deviation, (3, H, W) float32."""
-    return (channels_first(image) / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD
-
-
-def jitter(pixels: np.ndarray, rng: Rng, strength: float) -> np.ndarray:
-    """Blends (3, H, W) pixels with black, the mean grey and the grey image, in random order.
-
-    The image's own weight is drawn from 1 +- strength each time.
+    mode: "bilinear" or "bicubic", antialiased, as Pillow does it to a grey level or two; torch is
+    two to three times as fast.
     """
-    for kind in rng.permutation(3):
-        weight = np.float32(1 + rng.uniform(-strength, strength))
-        if kind == 0:  # brightness
-            pixels = weight * pixels
-        else:
-            grey = np.tensordot(LUMA, pixels, 1)
-            other = grey.mean() if kind == 1 else grey  # contrast or saturation
-            pixels = weight * pixels + (1 - weight) * other
-    return pixels
+    box = random_box((pixels.shape[1], pixels.shape[0]), rng)
+    if box is None:
+        resample = Image.Resampling[mode.upper()]
+        return resized_centre(pixels, size, size, resample)
+    left, top, right, bottom = box
+    part = torch.from_numpy(pixels)[top:bottom, left:right].permute(2, 0, 1)[None]
+    scaled = F.interpolate(part, (size, size), mode=mode, antialias=True, align_corners=False)
+    return scaled[0].permute(1, 2, 0).numpy()
 
 
-def lighting(pixels: np.ndarray, rng: Rng, std: float) -> np.ndarray:
-    """Adds noise of this deviation along the principal components of colour to (3, H, W) pixels."""
-    noise = rng.normal(0, std, 3).astype(np.float32)
-    return pixels + (PCA_VECTORS @ (noise * PCA_VALUES))[:, None, None]
+def resized_centre(
+    pixels: np.ndarray, resize: int, crop: int, resample: Image.Resampling
+) -> np.ndarray:
+    """Scales the short side to `resize` pixels and cuts the middle crop x crop."""
+    height, width, _ = pixels.shape
+    size = (resize, int(resize * height / width))
+    if width >= height:
+        size = (int(resize * width / height), resize)
+    return centre_crop(np.array(Image.fromarray(pixels).resize(size, resample)), crop)
+
+
+def centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Cuts the middle size x size pixels."""
+    top, left = (round((side - size) / 2) for side in pixels.shape[:2])
+    return pixels[top : top + size, left : left + size]
+
+
+def maybe_mirror(pixels: np.ndarray, rng: Rng) -> np.ndarray:
+    """Mirrors left to right with chance 1/2."""
+    if rng.random() >= 0.5:
+        return pixels
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].flip(3)[0].permute(1, 2, 0).numpy()

@@ -9,10 +9,31 @@ In any training loop:
     s.densify()  # drop the masks, then train dense again, at a lower rate
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from dsd.errors import UserError
-from dsd.pruning.masks import magnitude_mask, random_mask
-from dsd.pruning.schedule import Gradual
-from dsd.pruning.sparsifier import Sparsifier
+
+if TYPE_CHECKING:
+    from dsd.pruning.masks import magnitude_mask, random_mask
+    from dsd.pruning.schedule import Gradual
+    from dsd.pruning.sparsifier import Sparsifier
 
 __version__ = "0.2.0.dev0"
 __all__ = ["Gradual", "Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]
+_WHERE = {  # imported when asked for: the command needs no torch to list recipes
+    "Gradual": "dsd.pruning.schedule",
+    "Sparsifier": "dsd.pruning.sparsifier",
+    "magnitude_mask": "dsd.pruning.masks",
+    "random_mask": "dsd.pruning.masks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

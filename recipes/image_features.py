@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from data.image_features import features_file
 from data.images import read_image
 from data.npz import load_npz
-from data.transforms import channels_first, normalised
 from dsd.errors import UserError
 from dsd.runs.files import lock, write_atomically
 from dsd.suite.recipe import nearest
@@ -43,6 +42,8 @@ DEFAULT_WEIGHTS: dict[str, Callable[[], str]] = {  # network: what it starts fro
 SIDE = 224  # pixels
 BATCH = 8  # images; more are slower on a CPU, and a GPU waits for the decoding anyway
 PART = 64  # images in a file of the unfinished extraction
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)[:, None, None]  # RGB of 0..1
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)[:, None, None]
 # BGR of 0..255, as NeuralTalk has it for the VGG networks.
 VGG_MEAN = np.array([103.939, 116.779, 123.68], dtype=np.float32)[:, None, None]
 
@@ -92,6 +93,16 @@ class Encoder:
     def _squashed(self, image: Path | Image.Image) -> Image.Image:
         picture = read_image(image, self._upright) if isinstance(image, Path) else image
         return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+
+
+def channels_first(image: Image.Image) -> np.ndarray:
+    """Returns the pixels, (3, H, W) float32 of 0..255."""
+    return np.asarray(image).transpose(2, 0, 1).astype(np.float32, order="C")
+
+
+def normalised(image: Image.Image) -> np.ndarray:
+    """Returns the pixels less ImageNet's mean over its deviation, (3, H, W) float32."""
+    return (channels_first(image) / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD
 
 
 def extract(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from data.images import ImageSet, hold_out
 from data.loader import Loader
-from data.transforms import preprocessing
+from data.transforms import Cifar, preprocessing
 from dsd.errors import UserError
 from dsd.suite.task import Batch, Loss, Plain, Shard
 from models import build
@@ -67,6 +67,7 @@ class ImageTask:
         if train and settings.heldout:
             sets["train"], sets["heldout"] = hold_out(train, settings.heldout)
         prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
+        self._colours = None if isinstance(prepare, Cifar) else prepare.colours
         self._loaders = {
             split: Loader(
                 images,
@@ -156,7 +157,7 @@ class ImageTask:
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns the batch's cross-entropy and its wrong answers; heads' losses are added in."""
         labels = batch["labels"]
-        outputs = model(batch["images"])
+        outputs = model(self._floats(batch))
         logits, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
         total = F.cross_entropy(logits, labels, reduction="sum")
         for head in heads:
@@ -174,7 +175,7 @@ class ImageTask:
     def predict(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Returns for each image: index, label, prediction, the label's rank (0 = top), loss."""
         labels = batch["labels"]
-        logits = model(batch["images"]).float()
+        logits = model(self._floats(batch)).float()
         own = logits.gather(1, labels[:, None])
         earlier = torch.arange(logits.shape[1], device=labels.device) < labels[:, None]
         ahead = (logits > own) | ((logits == own) & earlier)  # ties as argmax decides them
@@ -185,6 +186,11 @@ class ImageTask:
             "rank": ahead.sum(1),
             "loss": F.cross_entropy(logits, labels, reduction="none"),
         }
+
+    def _floats(self, batch: Batch) -> Tensor:
+        """Returns the network's input, made where the batch is."""
+        images: Tensor = batch["images"]
+        return self._colours(images, batch.get("drawn")) if self._colours else images
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Returns the mean loss and the errors in percent; top-5 with more than ten classes."""

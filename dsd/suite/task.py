@@ -125,13 +125,13 @@ class Task(Protocol):
 
 
 def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> dict[str, Any]:
-    """Returns a batch on a device; images (N, C, H, W) in channels-last memory where asked."""
+    """Returns a batch on a device, contiguous; images (N, C, H, W) channels-last where asked."""
 
     def move(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
         layout = (
-            torch.channels_last if channels_last and value.dim() == 4 else torch.preserve_format
+            torch.channels_last if channels_last and value.dim() == 4 else torch.contiguous_format
         )
         return value.to(device, non_blocking=True, memory_format=layout)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data import cifar10, imagenet
-from data.images import CorruptImage, ImageSet, hold_out, read_image
+from data.images import CorruptImage, ImageSet, hold_out, read_image, read_pixels
 from dsd.errors import UserError
 
 
@@ -84,6 +84,27 @@ def test_every_kind_of_image_is_read_as_rgb(tmp_path, mode):
     Image.new(mode, (4, 3)).save(path)
     image = read_image(path)
     assert (image.mode, image.size) == ("RGB", (4, 3))
+    assert np.array_equal(read_pixels(path), np.asarray(image))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("how", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}])
+@pytest.mark.parametrize("cut", [0, 200, 30])
+def test_both_decoders_of_jpeg_agree(tmp_path, mode, how, cut):
+    """In every bit, and in what they refuse."""
+    path = tmp_path / "x.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (37, 51, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels).resize((205, 149), Image.Resampling.BICUBIC).convert(mode)
+    picture.save(path, **how)
+    path.write_bytes(path.read_bytes()[: -cut or None])
+
+    def seen(read) -> object:
+        try:
+            return np.asarray(read(path)).tolist()
+        except CorruptImage as refused:
+            return str(refused)
+
+    assert seen(read_pixels) == seen(read_image)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])

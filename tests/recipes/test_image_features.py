@@ -10,7 +10,6 @@ from PIL import Image
 
 from data.flickr8k import image_files
 from data.mini.images import render
-from data.transforms import normalised
 from dsd.errors import UserError
 from models import build
 from models.efficientnet_lite import weights_file
@@ -142,7 +141,9 @@ class TestVgg16:
             pixels = features._pixels("vgg16", caffe)(red)  # BGR less NeuralTalk's mean
             assert pixels[:, 0, 1].tolist() == pytest.approx([-103.939, -116.779, 131.32], abs=1e-3)
         for source in ("torchvision:IMAGENET1K_V1", "vgg16-397923af.pth"):
-            np.testing.assert_array_equal(features._pixels("vgg16", source)(red), normalised(red))
+            np.testing.assert_array_equal(
+                features._pixels("vgg16", source)(red), features.normalised(red)
+            )
 
 
 def test_extract(root, lite):
