@@ -1,4 +1,7 @@
-"""The `dsd` command: recipes, arms and records. What is special to a corpus comes from its task."""
+"""The `dsd` command: recipes, arms and records. What is special to a corpus comes from its task.
+
+torch is imported where a command computes: listing recipes, or help, need not wait for it.
+"""
 
 import math
 import os
@@ -7,11 +10,11 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 try:
-    import accelerate  # noqa: F401, the first of the packages that might be missing
     import typer
     from rich.console import Console
     from rich.markup import escape
@@ -25,24 +28,21 @@ try:
         TransferSpeedColumn,
     )
     from rich.table import Table
+
+    if find_spec("accelerate") is None:
+        raise ModuleNotFoundError("accelerate", name="accelerate")
 except ModuleNotFoundError as missing:
     sys.exit(f"dsd: {missing.name} is missing; the command needs pip install 'dsd-training[cli]'")
 
 from dsd import __version__
 from dsd.errors import UserError, explain, printable
-from dsd.runs import environment, record
+from dsd.runs import environment
 from dsd.runs.files import full_disk, no_space
-from dsd.runs.provenance import provenance
 from dsd.runs.sums import SUMS, check_sums
 from dsd.suite import download
 from dsd.suite.arguments import refuse_empty
 from dsd.suite.folder import Suite, corpus_folder, find_suite, records_folder, the_suite
 from dsd.suite.recipe import nearest
-from dsd.training.algorithm import train_arm
-from dsd.training.device import make_accelerator, set_deterministic
-from dsd.training.evaluate import evaluate_split
-from dsd.training.progress import Reporter
-from dsd.training.run import Options, Run
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
 
 app = typer.Typer(
@@ -147,6 +147,13 @@ def run(
 
     `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
+    from dsd.runs import record
+    from dsd.runs.provenance import provenance
+    from dsd.training.algorithm import train_arm
+    from dsd.training.device import make_accelerator, set_deterministic
+    from dsd.training.progress import Reporter
+    from dsd.training.run import Options, Run
+
     suite = the_suite()
     if log not in (None, "tensorboard"):
         raise UserError(f"--log {log}: not known; known: tensorboard")
@@ -237,6 +244,9 @@ def evaluate(
 
     `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
+    from dsd.training.device import make_accelerator, set_deterministic
+    from dsd.training.evaluate import evaluate_split
+
     suite = the_suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
     corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")

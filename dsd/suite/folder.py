@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsd.errors import UserError, printable
 from dsd.suite.recipe import NAME, Recipe, load_recipe, nearest, validate
-from dsd.suite.task import Task
+
+if TYPE_CHECKING:
+    from dsd.suite.task import Task
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Suite:
             raise UserError(f"no corpus is called {corpus!r}{nearest(corpus, self.corpora)}")
         return self._import(self.root / "recipes" / corpus / "task.py")
 
-    def task(self, recipe: Recipe, corpus: Path, seed: int, workers: int) -> Task:
+    def task(self, recipe: Recipe, corpus: Path, seed: int, workers: int) -> "Task":
         """Returns the recipe's task on a folder's data. Raises UserError for invalid settings."""
         module = self.task_module(recipe.corpus)
         where = f"{self.recipes[recipe.name]}: task"
@@ -53,7 +55,7 @@ class Suite:
         task: Task = module.task(checked, corpus, seed, workers)
         return task
 
-    def task_for_tests(self, recipe: Recipe, corpus: Path, workers: int) -> Task:
+    def task_for_tests(self, recipe: Recipe, corpus: Path, workers: int) -> "Task":
         """Returns the task to score weights with: on the test sets alone, where it offers that."""
         module = self.task_module(recipe.corpus)
         if not hasattr(module, "tests_alone"):
