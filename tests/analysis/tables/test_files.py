@@ -269,7 +269,7 @@ def test_stale_tables_fail_with_exit_code_2_and_a_second_run_needs_no_slow_libra
     first, again = check(), check()
     assert first[:2] == again[:2]
     assert first[0] == 2
-    assert first[1].startswith("dsd: results/tables/paper_versus_ours.md, ")
+    assert first[1].startswith("dsd: results/tables/verdicts.md, ")
     assert {"analysis.tables.files", "scipy.stats._stats_py"} <= first[2]
     assert not {"matplotlib", "pandas"} & first[2]
     assert not {"matplotlib", "pandas", "scipy.stats._stats_py"} & again[2]
