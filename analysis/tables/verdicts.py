@@ -81,15 +81,15 @@ COLUMNS = (
     Column("task", "task", value=lambda row: row.task.name),
     Column("claim", "claim", value=lambda row: row.claim.text),
     Column("over", value=lambda row: row.claim.over),
-    Column("metric", "in", value=lambda row: metric_name(row.metric)),
+    Column("verdict", "verdict", value=lambda row: row.words),
     Column("effect", "effect", SIGNED),
+    Column("metric", "in", value=lambda row: metric_name(row.metric)),
     Column("interval", "95 % interval", INTERVAL),
     Column("n", "n", value=lambda row: len(row.effects)),
     Column("detectable", "would show", NUMBER),
     Column("paper", "the paper's gain", NUMBER, lambda row: row.gain),
     Column("p", "p", P_VALUE),
     Column("holm_p", "Holm", P_VALUE),
-    Column("verdict", "verdict", value=lambda row: row.words),
 )
 OF_LOSSES = (
     Column("task", "task", value=lambda row: row.task.name),
