@@ -51,9 +51,9 @@ def explain(error: Exception) -> tuple[str, int]:
     )
 
 
-def printable(text: str) -> str:
+def printable(text: str, keep: str = "\n\t") -> str:
     """Returns text without what a terminal would obey: control characters are written as \\x1b."""
-    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,38 +121,43 @@ class ImageTask:
         """Yields one epoch's augmented training batches from `first_step` on.
 
         Raises UserError when a process would have no image of a batch, or one alone where the
-        network needs two.
+        network needs two, and for a size that the network cannot take.
         """
         shard.check(self._settings.batch_size, self.unit)
-        self._check_smallest(shard)
+        self._check_sizes(shard)
         return self._loaders["train"].batches(epoch, first_step, shard)
 
-    def _check_smallest(self, shard: Shard) -> None:
-        """Raises UserError where a process has one image of a batch and BatchNorm needs two.
+    def _check_sizes(self, shard: Shard) -> None:
+        """Raises UserError for pixels or batches that the network cannot be trained on.
 
-        It cannot normalise one value: maps of 1 x 1 pixels of one image.
+        BatchNorm cannot normalise one value: maps of 1 x 1 pixels of one image.
         """
-        images, size = len(self._loaders["train"].images), self._settings.batch_size
-        smallest = min(images, images % size or size)
-        if smallest // shard.processes > 1 or self._one_is_enough:
-            return
-        raise UserError(
-            f"task.batch_size: {size} images and {images} in all leave a batch of one image to a "
-            f"process, and {self._settings.network} needs two at this size (BatchNorm); change "
-            "task.batch_size, task.crop or task.heldout"
-        )
+        network, batch_size = self._settings.network, self._settings.batch_size
+        if fault := self._fault(2):
+            raise UserError(f"task.crop: {network} cannot be trained at this size ({fault})")
+        images = len(self._loaders["train"].images)
+        smallest = min(images, images % batch_size or batch_size)
+        if smallest // shard.processes < 2 and self._fault(1):
+            raise UserError(
+                f"task.batch_size: {batch_size} images and {images} in all leave a batch of one "
+                f"image to a process, and {network} needs two at this size (BatchNorm); change "
+                "task.batch_size, task.crop or task.heldout"
+            )
 
-    @cached_property
-    def _one_is_enough(self) -> bool:
-        loader = self._loaders["train"]
-        side = getattr(loader.preprocessing, "crop", CIFAR_SIDE)
-        with torch.random.fork_rng(devices=[]):  # trying changes no draw of the training
+    @cache  # noqa: B019, a task lives as long as its process
+    def _fault(self, images: int) -> str:
+        """Returns what is wrong with a training pass over so many images; "" for nothing.
+
+        The pass has shapes alone, and changes no draw of the training.
+        """
+        side = getattr(self._loaders["train"].preprocessing, "crop", CIFAR_SIDE)
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
             net = build(self._settings.network, num_classes=self._classes).train()
             try:
-                net(torch.zeros(1, 3, side, side))
-            except ValueError:
-                return False
-        return True
+                net(torch.empty(images, 3, side, side))
+            except (ValueError, RuntimeError) as error:
+                return str(error).partition("\n")[0]
+        return ""
 
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns the batch's cross-entropy and its wrong answers; heads' losses are added in."""

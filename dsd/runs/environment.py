@@ -30,7 +30,10 @@ FLOAT32 = {  # of torch and its libraries: values that leave float32 as precise 
     "ONEDNN_DEFAULT_FPMATH_MODE": ("", "strict"),
     "DNNL_DEFAULT_FPMATH_MODE": ("", "strict"),
 }
-ROUNDING = ("ATEN_", "CUBLAS_", "CUDNN_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_")
+ROUNDING = (  # beginnings
+    *("ATEN_", "CUBLAS_", "CUDNN_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_"),
+    *("TORCH_", "TORCHDYNAMO_", "TORCHINDUCTOR_"),
+)
 
 
 def check(precision: str = "fp32", environment: Mapping[str, str] = os.environ) -> None:
@@ -48,8 +51,12 @@ def check(precision: str = "fp32", environment: Mapping[str, str] = os.environ) 
 
 
 def rounding(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns the variables that shift rounding, for the record."""
-    return {name: environment[name] for name in sorted(environment) if name.startswith(ROUNDING)}
+    """Returns the variables that shift rounding, for the record; folders are nobody's business."""
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if name.startswith(ROUNDING) and "/" not in value
+    }
 
 
 def _decides(name: str, value: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dsd.errors import UserError
+from dsd.errors import UserError, printable
 from dsd.suite.folder import given_folder
 
 
@@ -71,4 +71,4 @@ def caption(
     from recipes.captioner import Captioner
 
     for image, (text, score) in zip(images, Captioner(run, weights)(images, beam), strict=True):
-        print(f"{image}\t{text}\t{score:.2f}")
+        print(printable(str(image), ""), printable(text, ""), f"{score:.2f}", sep="\t")

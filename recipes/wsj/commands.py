@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dsd.errors import UserError
+from dsd.errors import UserError, printable
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -63,4 +63,4 @@ def transcribe(
 
     transcribe = Transcriber(run)
     for file in recordings:
-        print(f"{file}\t{transcribe(file)}")
+        print(printable(str(file), ""), transcribe(file), sep="\t")

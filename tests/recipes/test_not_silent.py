@@ -14,6 +14,7 @@ from dsd.runs import checkpoint
 from dsd.suite.folder import Suite
 from dsd.suite.task import ALONE, Shard
 from models import build
+from models.weights import CLASSIFIERS
 from recipes.captioner import Captioner
 from recipes.image_features import _read_part, _whole
 from recipes.images import ImageTask, Settings
@@ -127,6 +128,22 @@ def test_one_image_under_batchnorm_is_refused_before_training(
         with pytest.raises(UserError, match=r"task\.batch_size: .* needs two"):
             task.batches(0, 0, Shard(0, processes))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("network", sorted(CLASSIFIERS))
+def test_every_network_is_tried_without_being_computed(network, monkeypatch):
+    monkeypatch.setattr(ImageSet, "fingerprint", lambda self: "1")
+    preprocessing = "fb_resnet"
+    for crop, fine in ((224, True), (1, network in ("resnet18", "resnet50", "resnet20"))):
+        settings = Settings(
+            network=network, preprocessing=preprocessing, resize=224, crop=crop, batch_size=4
+        )
+        task = ImageTask(settings, images(8), images(2), 0, 0)
+        if fine:
+            task.batches(0, 0, ALONE)
+        else:
+            with pytest.raises(UserError, match=r"task\.crop: .* cannot be trained at this size"):
+                task.batches(0, 0, ALONE)
 
 
 def test_a_damaged_part_of_an_extraction_is_computed_again(tmp_path):

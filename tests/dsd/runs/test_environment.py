@@ -74,9 +74,10 @@ def test_the_options_decide_not_the_environment():
 def test_what_shifts_rounding_is_in_the_record(monkeypatch):
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     monkeypatch.setenv("UNRELATED", "1")
+    monkeypatch.setenv("TORCH_HOME", "/somebody/s/home")
     found = provenance(torch.device("cpu"), Path())["environment"]
     assert found["ATEN_CPU_CAPABILITY"] == "default"
-    assert "UNRELATED" not in found
+    assert not {"UNRELATED", "TORCH_HOME"} & found.keys()
 
 
 def test_a_launchers_flag_is_refused(own_suite):
