@@ -1,7 +1,6 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
 import difflib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from dsd.pruning.criteria import CRITERIA
 from dsd.pruning.distribution import Scope, overall, pruned_count
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
+from dsd.suite.values import check_plain, merge, parse_override, shown
 
 # mask -> suffix of a phase's folder; any other mask has its name
 SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}
@@ -54,7 +54,6 @@ KEYS = {  # of each optimizer, besides weight_decay
     "adam": {"betas", "eps"},
     "adamw": {"betas", "eps"},
 }
-DEEPEST = 20  # levels of a setting
 Sparsity = Annotated[float | dict[str, float], BeforeValidator(_sparsity)]
 
 
@@ -228,80 +227,6 @@ def nearest(word: str, known: Any) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Returns `base` with `change` applied: mappings are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            value = merge(old, value)
-        merged[key] = value
-    return merged
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """Returns `phases.dense.epochs=3` as nested mappings, the value read as YAML.
-
-    A date stays the text that it is. Raises UserError when it is not written key=value, and for a
-    value that is no number, text, list or mapping of such.
-    """
-    key, equals, value = text.partition("=")
-    shown = repr(text) if len(text) < 100 else f"{text[:60]!r}..."
-    if not equals or not key:
-        raise UserError(f"{shown}: settings are written key=value, e.g. phases.dense.epochs=3")
-    try:
-        nested = yaml.load(value, _Values)
-        for part in reversed(key.split(".", DEEPEST)):
-            nested = {part: nested}
-        check_plain(nested)
-    except yaml.YAMLError:
-        raise UserError(f"{shown}: the value is not valid YAML") from None
-    except RecursionError:
-        raise UserError(f"{shown}: is nested too deeply") from None
-    except ValueError as error:  # an integer of too many digits is one too
-        raise UserError(f"{shown}: {str(error).partition(';')[0]}") from None
-    return dict(nested)
-
-
-class _Values(yaml.SafeLoader):
-    """YAML without dates, anchors and tags: a value is what it says."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.constructor.ConstructorError(None, None, "anchors are not read", None)
-        return super().compose_node(parent, index)
-
-
-_Values.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def check_plain(value: Any, key: str = "", depth: int = 0) -> None:
-    """Raises ValueError naming the key where a setting is no plain finite value."""
-    where = f"{_shown(key)}: " if key else ""
-    if depth > DEEPEST:
-        raise ValueError(f"{where}nested too deeply")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if not isinstance(name, str | int | float | bool) or "\0" in str(name):
-                raise ValueError(f"{where}{_shown(str(name))!r} is no key")
-            check_plain(inner, f"{key}.{name}".lstrip("."), depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            check_plain(inner, key, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{where}{value} is no finite number")
-    elif isinstance(value, int) and abs(value) >= 2**63:
-        raise ValueError(f"{where}an integer of more than 64 bits")
-    elif isinstance(value, str) and not all(c.isprintable() or c in "\n\t" for c in value):
-        raise ValueError(f"{where}holds control characters")
-    elif not isinstance(value, str | int | float | None):
-        raise ValueError(f"{where}{type(value).__name__} is no number, text, list or mapping")
-
-
 def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
     """Reads one recipe, applies scale and overrides, and checks it.
 
@@ -345,7 +270,7 @@ def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
         return model.model_validate(raw)
     except ValidationError as error:
         fault = error.errors()[0]
-        key = _shown(".".join(str(part) for part in fault["loc"]))
+        key = shown(".".join(str(part) for part in fault["loc"]))
         if fault["type"] == "extra_forbidden":
             known = _keys_at(model, fault["loc"][:-1])
             wrong = str(fault["loc"][-1])
@@ -356,12 +281,6 @@ def validate(model: type[M], raw: dict[str, Any], where: str) -> M:
             message = f"{fault['input']!r} is no name: use letters, digits, - and _ alone"
             key = key.removesuffix("..[key]").removesuffix(".[key]")
         raise UserError(f"{where}: {key + ': ' if key else ''}{message}") from None
-
-
-def _shown(key: str) -> str:
-    """Returns a key for a message: on one line, and not too long."""
-    short = key if len(key) < 100 else f"{key[:60]}..."
-    return short if short.isprintable() else repr(short)
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -13,7 +13,8 @@ from typer.main import get_group
 from dsd.cli import app
 from dsd.errors import UserError, explain
 from dsd.suite.folder import Suite, find_suite
-from dsd.suite.recipe import load_recipe, parse_override
+from dsd.suite.recipe import load_recipe
+from dsd.suite.values import parse_override
 
 ROOT = Path(__file__).parents[2]
 MLP = ROOT / "tests" / "own_suite" / "recipes" / "points" / "mlp.yaml"

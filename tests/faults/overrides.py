@@ -8,7 +8,8 @@ import torch
 
 from dsd.errors import UserError
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import parse_override, validate
+from dsd.suite.recipe import validate
+from dsd.suite.values import parse_override
 from dsd.training.optimizers import make_optimizer
 from tests.faults.tally import ROOT, Tally
 

@@ -9,7 +9,8 @@ from dsd.errors import UserError
 from dsd.pruning.criteria import CRITERIA
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
-from dsd.suite.recipe import Phase, held_sparsity, load_recipe, merge
+from dsd.suite.recipe import Phase, held_sparsity, load_recipe
+from dsd.suite.values import merge
 
 MLP = Path(__file__).parents[2] / "own_suite" / "recipes" / "points" / "mlp.yaml"
 
