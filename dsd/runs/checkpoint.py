@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from dsd.errors import UserError
+from dsd.pruning.sparsifier import masks_of
 from dsd.runs.files import sha256, write_atomically
 
 POINTER = "checkpoint.json"
@@ -57,6 +58,8 @@ def load(folder: Path) -> dict[str, Any] | None:
     except (pickle.UnpicklingError, RuntimeError) as error:
         why = str(error).splitlines()[0]
         raise UserError(f"{path}: cannot be read ({why}); {remedy}") from None
+    if "sparsifier" in state:  # held and saved as bits
+        state["sparsifier"]["masks"] = masks_of(state["sparsifier"])
     return state
 
 

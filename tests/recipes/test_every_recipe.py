@@ -90,7 +90,7 @@ def test_the_miniature_trains_a_step_and_is_scored(name, miniatures, monkeypatch
     net = task.model()
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), recipe.phases["dense"].lr)
     for other in at_every_scale(name):  # raises ValueError where an entry names nothing
-        assert prunable(net, optimizer, other.exclude)
+        assert prunable(net, optimizer, other.exclude, other.include)
     first = next(net.parameters())
     before = first.detach().clone()
 

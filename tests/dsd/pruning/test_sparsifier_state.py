@@ -157,8 +157,8 @@ def test_loading_the_state_of_a_dense_model_drops_the_masks(net, train):
 def test_a_state_that_does_not_fit_changes_nothing(net, spoil, message):
     s = Sparsifier(net, sgd(net), sparsity=0.5)
     s.sparsify()
-    state = s.state_dict()
-    s.remove()
+    state = {"masks": s.masks}
+    s.finish()
     spoil(state["masks"])
     with pytest.raises(ValueError, match=message):
         s.load_state_dict(state)
