@@ -1,7 +1,7 @@
 """A mask as it is held: one bit for each weight, in the order of the weights in memory."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ class BitMask:
         self._pack(mask, weight)
 
     def _pack(self, mask: Tensor, weight: Tensor) -> tuple[list[int], Tensor]:
-        order = sorted(range(weight.dim()), key=lambda axis: -int(weight.stride(axis)))
+        order = sorted(range(weight.dim()), key=lambda axis: weight.stride()[axis], reverse=True)
         layout = order, pack(mask.permute(order)).to(weight.device)
         self._layouts[weight.stride(), weight.device] = layout
         return layout
@@ -32,6 +32,7 @@ class BitMask:
         places = sorted(range(len(order)), key=lambda place: order[place])
         return unpack(packed, [self.shape[axis] for axis in order]).permute(places)
 
+    @cached_property
     def pruned(self) -> int:
         """Returns the number of weights that are not kept."""
         return self.shape.numel() - int(self.mask().count_nonzero())

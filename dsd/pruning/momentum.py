@@ -11,45 +11,11 @@ from torch import Tensor, nn
 
 from dsd.pruning.bits import BitMask
 from dsd.pruning.optimizers import Kept, Optimizers
+from dsd.pruning.state_names import MIXING, MOMENTA, ONE_STATE, SCALES, is_copy
 
 Momentum = Literal["pruned", "reset", "keep"]
 
-# State that moves a weight in a step whose gradient is zero, in torch, timm, pytorch-optimizer,
-# bitsandbytes, torchao, optimi and lion-pytorch: momentum, sums and last values of gradients.
-MOMENTA = {
-    *("momentum_buffer", "exp_avg", "momentum", "moments", "momenta", "m", "velocity", "buf"),
-    *("exp_avg_slow", "exp_avg_fast", "exp_avg2", "exp_avg_diff", "grok_exp_avg", "neg_exp_avg"),
-    *("pos_momentum", "neg_momentum", "avg_grad", "mov_avg_grad", "grad_ema", "ema_grad"),
-    *("last_grad", "previous_grad", "prev_grad", "pre_grad", "neg_pre_grad", "update", "d", "bg"),
-    *("s", "sk", "state1", "first_moment", "moment", "kahan_comp", "compensation", "shift"),
-}
-# State that only scales a gradient, or is compared with it.
-SCALES = {
-    *("exp_avg_sq", "max_exp_avg_sq", "square_avg", "grad_avg", "acc_delta", "sum", "exp_inf"),
-    *("exp_avg_var", "max_exp_avg_var", "exp_hessian_diag_sq", "hessian", "approx_hessian"),
-    *("exp_hessian_diag", "grad_sum_sq", "fim", "alpha_k", "n", "b", "v_k", "variance", "state2"),
-    *("prev", "step_size", "exp_avg_lr", "exp_avg_lr_1", "second_moment", "moment2", "bhg"),
-    *("exp_avg_sq_slow", "beta1_prod", "exp_avg_grad", "mask", "r", "step"),
-}
-# Copies of the weights, which an optimizer moves them to: held at zero like the weights.
-COPIES = {
-    *("z", "x0", "x_k", "p0", "ax", "pbar", "ema", "mov_avg_param", "prev_param", "old_p", "e_w"),
-    *("param_fp32", "param_copy", "anchor", "mug"),
-}
-COPIES_BEGIN = ("slow", "master", "fp32", "cached_slow", "backup")
-# They mix the entries of a matrix, so that it rests only as a whole.
-MIXING = ("muon", "shampoo", "soap", "kron", "psgd", "splus", "scion", "dion", "galore", "spectral")
-
-
-# bitsandbytes' state1 is the momentum, but in these, which have none.
-ONE_STATE = ("rmsprop", "adagrad")
-
 Rest = Callable[[], object]
-
-
-def is_copy(name: str) -> bool:
-    """Returns whether state of this name is a copy of the weights."""
-    return name in COPIES or name.startswith(COPIES_BEGIN)
 
 
 def copies(optimizers: Optimizers, parameters: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -74,9 +40,11 @@ def reset_momentum(
     state that cannot be set to rest; warns of state that it does not know.
     """
     if momentum == "reset":
-        for state in optimizers.states():
+        for state, new in optimizers.states():
             undo.callback(state.update, dict(state))
+            undo.callback(state.clear)
             state.clear()
+            state.update(new)
     elif momentum == "pruned":
         for tensor, rest in _to_rest(optimizers, masks, returning):
             save(tensor, undo)
@@ -102,21 +70,21 @@ def _to_rest(
     found: list[tuple[Tensor, Rest]] = []
     unknown: dict[str, None] = {}
     for parameter, kept in optimizers.kept(masks, lambda name: not is_copy(name)):
-        name, value = kept.name, kept.value
-        scales = name in SCALES or (name == "state1" and kept.by.lower().startswith(ONE_STATE))
-        if scales or not _per_weight(value, parameter) or value.dtype == torch.bool:
+        name, value, by = kept.name, kept.value, kept.by.lower()
+        scales = name in SCALES or (name == "state1" and by.startswith(ONE_STATE))
+        if scales or value.numel() < 2 or value.dtype == torch.bool:
             continue
-        if name not in MOMENTA and value.is_floating_point():
+        whole = not _per_weight(value, parameter) or any(part in by for part in MIXING)
+        if name not in MOMENTA and (value.is_floating_point() or whole):
             unknown[f"{kept.by}'s {name}"] = None
-            continue
-        pruned = ~masks[parameter].mask()
-        if returning and any(part in kept.by.lower() for part in MIXING):
-            pruned = torch.ones_like(pruned)
-        found.append((value, _way_to_rest(kept, pruned)))
+        elif not whole:
+            found.append((value, _way_to_rest(kept, ~masks[parameter].mask())))
+        elif returning:
+            found.append((value, _way_to_rest(kept, torch.ones_like(value, dtype=torch.bool))))
     if unknown:
         warnings.warn(
-            f"{', '.join(unknown)}: state for each weight, whose role is not known and which is left "
-            'as it is; if it moves weights when gradients are zero, use momentum="reset"',
+            f"{', '.join(unknown)}: state whose role is not known, left as it is; if it moves "
+            'weights when gradients are zero, use momentum="reset"',
             stacklevel=4,
         )
     return found

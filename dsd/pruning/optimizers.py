@@ -1,5 +1,7 @@
 """The optimizers that train a model and those inside them: what they hold, when they step."""
 
+import inspect
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -57,6 +59,11 @@ class Optimizers:
         for inner in _inside(optimizer):
             self._add(inner)
 
+    def groups(self) -> list[dict[str, Any]]:
+        """Returns the parameter groups of all levels, each once."""
+        found = [group for level in self.levels for group in getattr(level, "param_groups", [])]
+        return [*{id(group): group for group in found}.values()]
+
     def trained(self) -> set[Tensor]:
         """Returns the tensors that are trained: in parameter groups, or in lists beside them."""
         return {tensor for *_, tensors in self._lists() for tensor in tensors}
@@ -84,13 +91,16 @@ class Optimizers:
                     pages = state.items() if isinstance(state, Mapping) else [(book_name, state)]
                     for name, value in pages:
                         name = str(name)
-                        for tensor in _tensors(value) if named(name) else ():
+                        for tensor in _of_state(value) if named(name) else ():
                             yield parameter, Kept(by, name, tensor, dict(pages))
 
-    def states(self) -> list[dict[Any, Any]]:
-        """Returns the levels' states, each once."""
-        found = [getattr(level, "state", None) for level in self.levels]
-        return [*{id(state): state for state in found if isinstance(state, dict)}.values()]
+    def states(self) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+        """Returns the levels' states, each once, with what a new optimizer has for state."""
+        found: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = {}
+        for level in self.levels:
+            if isinstance(state := getattr(level, "state", None), dict) and id(state) not in found:
+                found[id(state)] = state, _new_state(level) if state else {}
+        return [*found.values()]
 
     def hook(self, after: Callable[[bool], None]) -> Iterator[Handle]:
         """Calls after(counts) after each step of each level; yields what undoes it.
@@ -146,7 +156,7 @@ class Optimizers:
                 if not isinstance(book, Mapping) or id(book) in seen:
                     continue
                 seen.add(id(book))
-                if isinstance(next(iter(book), None), Tensor):
+                if any(isinstance(key, Tensor) for key in book):
                     yield type(level).__name__, book, name
 
 
@@ -182,6 +192,17 @@ class _Followed:
             setattr(self._owner, self._name, self._was)
 
 
+def _new_state(optimizer: Any) -> dict[Any, Any]:
+    """Returns the state that an optimizer has before its first step; Adagrad's is made with it."""
+    own = inspect.signature(type(optimizer).__init__).parameters
+    defaults = vars(optimizer).get("defaults", {})
+    options = {name: value for name, value in defaults.items() if name in own}
+    try:
+        return dict(type(optimizer)([{**g} for g in optimizer.param_groups], **options).state)
+    except Exception:  # a wrapper, or one whose options are other than its defaults
+        return {}
+
+
 def _is_optimizer(value: object) -> bool:
     return isinstance(value, Optimizer) or (
         callable(getattr(value, "step", None)) and hasattr(value, "param_groups")
@@ -195,13 +216,19 @@ def _inside(optimizer: object) -> Iterator[object]:
         yield from (one for one in inner if one is not optimizer and _is_optimizer(one))
 
 
+def _of_state(value: object) -> list[Tensor]:
+    """Returns the tensors of a state's value: also of an object of the optimizer's own."""
+    own = getattr(value, "__dict__", {}).values() if not isinstance(value, Tensor) else ()
+    return _tensors(value) or [tensor for part in own for tensor in _tensors(part)]
+
+
 def _tensors(value: object) -> list[Tensor]:
     """Returns the tensors of a tensor, or of nested lists and dicts of nothing else."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, Mapping):
         value = [*value.values()]
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, list | tuple | deque):
         return []
     parts = [_tensors(part) for part in value]
     return [tensor for part in parts for tensor in part] if all(parts) else []

@@ -122,9 +122,20 @@ class Sparsifier:
         """Returns the masks by parameter name: bool, True = kept. Empty when not active."""
         return {name: held.mask() for name, held in self._masks.items()}
 
+    @property
+    def zeros(self) -> float:
+        """Returns the fraction of the prunable weights, all layers together, that masks prune."""
+        weights = sum(weight.numel() for weight in self._weights.values())
+        return sum(held.pruned for held in self._masks.values()) / weights
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Returns the parameter groups of the optimizers, where learning rates are set."""
+        return self._optimizers.groups()
+
     def report(self) -> dict[str, dict[str, int]]:
         """Returns how many weights each prunable parameter has, and how many its mask keeps."""
-        pruned = {name: held.pruned() for name, held in self._masks.items()}
+        pruned = {name: held.pruned for name, held in self._masks.items()}
         return {
             name: {"weights": weight.numel(), "kept": weight.numel() - pruned.get(name, 0)}
             for name, weight in self._weights.items()
@@ -336,9 +347,9 @@ class Sparsifier:
             moved = held.revived(self._weights[name])
             if moved:
                 raise RuntimeError(
-                    f"{name}: {moved} pruned weights are not +0.0 any more. Either weights were changed "
-                    "outside the optimizer's step, such as by loading a dense state; or the optimizer "
-                    "that steps is not the one given to this Sparsifier. A copied, "
+                    f"{name}: {moved} pruned weights are not +0.0 any more. Either "
+                    "they were changed outside the optimizer's step, such as by loading a dense state; or the "
+                    "optimizer that steps is not the one given to this Sparsifier. A copied, "
                     "unpickled or new optimizer has no hook: copy model, optimizer and sparsifier "
                     "together, or create a Sparsifier with the optimizer that steps and load these "
                     "masks into it"
