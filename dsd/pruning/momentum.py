@@ -104,7 +104,9 @@ def _way_to_rest(kept: Kept, pruned: Tensor) -> Rest:
         zeros = (kept.beside["qmap1"] == 0).nonzero()
         if len(zeros):
             return lambda: value.masked_fill_(pruned.to(value.device), int(zeros[0]))
-    elif hasattr(value, "dequantize"):  # torchao: quantises what is copied into it
+    elif type(value) is not Tensor and hasattr(
+        value, "dequantize"
+    ):  # torchao: quantises what is copied into it
 
         def rest(tensor: Tensor) -> Tensor:
             return tensor.copy_(tensor.dequantize().masked_fill(pruned.to(tensor.device), 0))

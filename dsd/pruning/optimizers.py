@@ -4,6 +4,7 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from types import MethodType
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -165,31 +166,38 @@ def _ignoring(after: Callable[[bool], None], counts: bool, *_: object) -> None:
 
 
 class _Followed:
-    """A method of one object, and what is called after it."""
+    """A method of one object, and what is called after it; copies of the object have it plain."""
 
     def __init__(self, owner: Any, name: str, after: Callable[[], None]) -> None:
-        self._owner, self._name, self._after = owner, name, after
-        self._method, self._was = getattr(owner, name), vars(owner).get(name)
-        setattr(owner, name, self)
+        self.__name__ = name
+        self._owner, self._after = owner, after
+        self._was = vars(owner).get(name)
+        self._bound = MethodType(self, owner)
+        setattr(owner, name, self._bound)
 
-    def __call__(self, *given: Any, **named: Any) -> Any:
-        result = self._method(*given, **named)
-        self._after()
+    def __call__(self, owner: Any, *given: Any, **named: Any) -> Any:
+        own = owner is self._owner
+        plain = (
+            self._was if own and self._was else partial(getattr(type(owner), self.__name__), owner)
+        )
+        result = plain(*given, **named)
+        if own:
+            self._after()
         return result
 
-    def __get__(self, owner: Any, kind: Any = None) -> "_Followed":
-        return self  # bound already; learning-rate schedulers bind a step anew
-
-    def __reduce__(self) -> Any:
-        return getattr, (self._owner, self._name)  # a copy of the owner has its plain method
+    def __get__(self, owner: Any, kind: Any = None) -> MethodType:
+        return MethodType(self, owner)  # learning-rate schedulers bind a step anew
 
     def remove(self) -> None:
-        if vars(self._owner).get(self._name) is not self:  # another has wrapped it since
-            self._after = lambda: None
+        if vars(self._owner).get(self.__name__) is not self._bound:  # wrapped by another since
+            self._after = _nothing
         elif self._was is None:
-            delattr(self._owner, self._name)
+            delattr(self._owner, self.__name__)
         else:
-            setattr(self._owner, self._name, self._was)
+            setattr(self._owner, self.__name__, self._was)
+
+
+def _nothing() -> None: ...
 
 
 def _new_state(optimizer: Any) -> dict[Any, Any]:

@@ -62,6 +62,7 @@ def targets(
     known += [name for its in names.values() for name in its]
     excluded = _matched(exclude, known, "exclude")
     included = _matched(include, known, "include")
+    exact = {*names_of(include)}
     trained = optimizers.trained()
     weights = dict(_connecting(model))
     embeddings = {p for m in model.modules() if isinstance(m, EMBEDDINGS) for p in m.parameters()}
@@ -76,7 +77,7 @@ def targets(
         name, path = its[0], {part for alias in its for part in ancestry(alias)}
         plain = parameter not in scales and not name.rpartition(".")[2].startswith("bias")
         large = plain and sum(size > 1 for size in parameter.shape) >= 2
-        asked = not included.isdisjoint(path if large else its)
+        asked = bool(included & path if large else exact & {*its})
         connects = parameter in weights and parameter not in embeddings
         if not excluded.isdisjoint(path):
             found.dense[name] = "excluded"
@@ -93,9 +94,8 @@ def targets(
             found.unsure.append(name)
     for entry in names_of(include):
         parts = _matched([entry], known, "include")
-        if not any(
-            parts & {p for a in names[w] for p in ancestry(a)} for w in found.pruned.values()
-        ):
+        reached = [n for n in names.values() if any(not parts.isdisjoint(ancestry(a)) for a in n)]
+        if not any(n[0] in found.pruned or found.dense[n[0]] == "excluded" for n in reached):
             raise ValueError(
                 f'include: "{entry}" names no parameter of two or more large axes that the '
                 "optimizer trains; biases, scales and tokens are included by their exact names"

@@ -70,7 +70,12 @@ def wants_graph(optimizer: Any) -> bool:
 
 def wants_closure(optimizer: Any) -> bool:
     """Returns whether an optimizer evaluates the loss by itself."""
-    return type(optimizer).__name__ in {"AliG", "BSAM", "SGDScheduleFreeClosure", "AdamWScheduleFreeClosure"}
+    return type(optimizer).__name__ in {
+        "AliG",
+        "BSAM",
+        "SGDScheduleFreeClosure",
+        "AdamWScheduleFreeClosure",
+    }
 
 
 def revived(model: nn.Module, masks: dict[str, Tensor]) -> int:

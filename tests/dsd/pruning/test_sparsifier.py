@@ -241,7 +241,7 @@ def test_bad_sparsity(net, sparsity):
 def test_bad_momentum_and_optimizer(net):
     with pytest.raises(ValueError, match=r"momentum must be one of .* not 'zero'"):
         Sparsifier(net, sgd(net), sparsity=0.5, momentum="zero")
-    with pytest.raises(TypeError, match="must be a torch Optimizer, .* not Net"):
+    with pytest.raises(TypeError, match=r"must be a torch Optimizer, .* not Net"):
         Sparsifier(net, net, sparsity=0.5)
 
 
