@@ -177,10 +177,8 @@ class _Followed:
 
     def __call__(self, owner: Any, *given: Any, **named: Any) -> Any:
         own = owner is self._owner
-        plain = (
-            self._was if own and self._was else partial(getattr(type(owner), self.__name__), owner)
-        )
-        result = plain(*given, **named)
+        plain = self._was if own else None
+        result = (plain or getattr(type(owner), self.__name__).__get__(owner))(*given, **named)
         if own:
             self._after()
         return result

@@ -221,7 +221,7 @@ class Sparsifier:
         with ExitStack() as undo:
             self._reset_momentum(undo, returning=True)
             undo.pop_all()
-        self._release()
+        self._set({}, None)
 
     def finish(self) -> None:
         """Ends the work on the model: hooks, schedule and masks go, weights stay as they are.
@@ -230,7 +230,7 @@ class Sparsifier:
         weights have changed, so that it would not be sparse.
         """
         self._check()
-        self._release()
+        self._set({}, None)
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Returns {"masks": {name: {"shape": list, "bits": uint8}}}, without masks when not active.
@@ -293,18 +293,13 @@ class Sparsifier:
         self._apply()
 
     def _set(self, masks: dict[str, BitMask], growth: Growth | None) -> None:
-        self._release()
         self._masks, self._growth = masks, growth
-        self._attach()
-
-    def _release(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks, self._masks, self._growth = [], {}, None
-
-    def _attach(self) -> None:
-        for hook in self._optimizers.hook(self._after_step) if self.active else ():
-            self._hooks.append(hook)
+        if not masks:
+            while self._hooks:
+                self._hooks.pop().remove()
+        elif not self._hooks:
+            for hook in self._optimizers.hook(self._after_step):
+                self._hooks.append(hook)
 
     def _after_step(self, counts: bool) -> None:
         self._apply()
@@ -348,10 +343,10 @@ class Sparsifier:
             if moved:
                 raise RuntimeError(
                     f"{name}: {moved} pruned weights are not +0.0 any more. Either "
-                    "they were changed outside the optimizer's step, such as by loading a dense state; or the "
-                    "optimizer that steps is not the one given to this Sparsifier. A copied, "
-                    "unpickled or new optimizer has no hook: copy model, optimizer and sparsifier "
-                    "together, or create a Sparsifier with the optimizer that steps and load these "
+                    "they were changed outside the optimizer's step, such as by loading a dense "
+                    "state; or the optimizer that steps is not the one given to this Sparsifier. A "
+                    "copied, unpickled or new optimizer has no hook: copy model, optimizer and "
+                    "sparsifier together, or create a Sparsifier with the optimizer that steps and load these "
                     "masks into it"
                 )
         found = self._targets()
@@ -371,7 +366,7 @@ class Sparsifier:
                 raise RuntimeError(
                     f"{name}: {'was replaced' if name in now else 'is gone'} since this Sparsifier "
                     "was created, by a new layer, load_state_dict(assign=True), a resize or a "
-                    "wrapper; create it again, after that"
+                    "wrapper; create it again, with an optimizer of the model as it is now"
                 )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -379,7 +374,7 @@ class Sparsifier:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._attach()
+        self._set(self._masks, self._growth)
 
 
 def masks_of(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
