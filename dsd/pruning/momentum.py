@@ -1,6 +1,5 @@
 """What happens to the optimizers' state at prune and at re-dense."""
 
-import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -53,14 +52,21 @@ def reset_momentum(
 
 def save(tensor: Tensor, undo: ExitStack) -> None:
     """Has a tensor's present values put back by `undo`; they wait in the CPU's memory."""
-    plain = type(tensor) in (Tensor, nn.Parameter)
-    values = tensor.detach().to("cpu", copy=True) if plain else copy.deepcopy(tensor)
-    undo.callback(_put_back, tensor, values)
+    for part in _parts(tensor):
+        undo.callback(_put_back, part, part.detach().to("cpu", copy=True))
 
 
-@torch.no_grad()
 def _put_back(tensor: Tensor, values: Tensor) -> None:
-    tensor.copy_(values)
+    with torch.no_grad():
+        tensor.copy_(values)
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """Returns the plain tensors of which a tensor is made."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        return [tensor]
+    names, _ = tensor.__tensor_flatten__()
+    return [part for name in names for part in _parts(getattr(tensor, name))]
 
 
 def _to_rest(
@@ -85,7 +91,7 @@ def _to_rest(
         warnings.warn(
             f"{', '.join(unknown)}: state whose role is not known, left as it is; if it moves "
             'weights when gradients are zero, use momentum="reset"',
-            stacklevel=4,
+            stacklevel=6,  # of the call of sparsify or densify
         )
     return found
 
@@ -104,18 +110,15 @@ def _way_to_rest(kept: Kept, pruned: Tensor) -> Rest:
         zeros = (kept.beside["qmap1"] == 0).nonzero()
         if len(zeros):
             return lambda: value.masked_fill_(pruned.to(value.device), int(zeros[0]))
-    elif type(value) is not Tensor and hasattr(
-        value, "dequantize"
-    ):  # torchao: quantises what is copied into it
+    elif hasattr(value, "__tensor_flatten__"):  # torchao: quantises what is copied into it
 
         def rest(tensor: Tensor) -> Tensor:
             return tensor.copy_(tensor.dequantize().masked_fill(pruned.to(tensor.device), 0))
 
-        try:
-            if not rest(copy.deepcopy(value)).dequantize()[pruned].any():
+        with ExitStack() as undo:  # a trial
+            save(value, undo)
+            if not rest(value).dequantize()[pruned].any():
                 return lambda: rest(value)
-        except (NotImplementedError, RuntimeError):
-            pass
     raise ValueError(
         f"{kept.by}'s {kept.name} is quantised ({type(value).__name__}, {value.dtype}) in a way "
         'that cannot be set to zero for single weights; use momentum="reset" or "keep"'

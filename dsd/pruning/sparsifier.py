@@ -342,11 +342,11 @@ class Sparsifier:
             moved = held.revived(self._weights[name])
             if moved:
                 raise RuntimeError(
-                    f"{name}: {moved} pruned weights are not +0.0 any more. Either "
-                    "they were changed outside the optimizer's step, such as by loading a dense "
-                    "state; or the optimizer that steps is not the one given to this Sparsifier. A "
-                    "copied, unpickled or new optimizer has no hook: copy model, optimizer and "
-                    "sparsifier together, or create a Sparsifier with the optimizer that steps and load these "
+                    f"{name}: {moved} pruned weights are not +0.0 any more. Either they were "
+                    "changed outside the optimizer's step, such as by loading a dense state; or "
+                    "the optimizer that steps is not the one given to this Sparsifier. A copied, "
+                    "unpickled or new optimizer has no hook: copy model, optimizer and sparsifier "
+                    "together, or create a Sparsifier with the optimizer that steps and load these "
                     "masks into it"
                 )
         found = self._targets()

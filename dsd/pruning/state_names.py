@@ -39,7 +39,7 @@ COPIES = {
     *("z", "x0", "x_k", "p0", "ax", "pbar", "ema", "mov_avg_param", "prev_param", "old_p", "e_w"),
     *("param_fp32", "param_copy", "anchor", "mug"),
 }
-COPIES_BEGIN = ("slow", "master", "fp32", "cached_slow", "backup")
+COPIES_PARTS = ("slow", "master", "fp32", "backup")  # of other names of copies
 
 # Parts of names of optimizers that mix the entries of a matrix: its momentum rests as a whole.
 MIXING = (
@@ -53,4 +53,6 @@ ONE_STATE = ("rmsprop", "adagrad")
 
 def is_copy(name: str) -> bool:
     """Returns whether state of this name is a copy of the weights."""
-    return name in COPIES or name.startswith(COPIES_BEGIN)
+    if name in MOMENTA or name in SCALES:
+        return False
+    return name in COPIES or any(part in name for part in COPIES_PARTS)

@@ -1,5 +1,6 @@
 """Arrows between the rooms of dsd/ point down only: cli -> training, export -> runs -> suite ->
-pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone, and dsd/ knows no task, network or corpus."""
+pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone, and dsd/
+knows no task, network or corpus."""
 
 import ast
 import subprocess
