@@ -10,9 +10,18 @@ In any training loop:
 """
 
 from dsd.errors import UserError
+from dsd.pruning.criteria import blockwise
 from dsd.pruning.masks import magnitude_mask, random_mask
 from dsd.pruning.schedule import Gradual
 from dsd.pruning.sparsifier import Sparsifier
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Gradual", "Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]
+__all__ = [
+    "Gradual",
+    "Sparsifier",
+    "UserError",
+    "__version__",
+    "blockwise",
+    "magnitude_mask",
+    "random_mask",
+]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dsd.pruning.selection import BIT_VIEW
 
-CHUNK = 1 << 15  # bytes unpacked at once: the unpacked masks stay in the cache
+CHUNK = 1 << 13  # bytes unpacked at once: the unpacked masks stay in the cache
 
 
 class BitMask:
@@ -58,13 +58,13 @@ class BitMask:
         known = self._layouts.get((weight.stride(), weight.device))
         order, packed = known or self._pack(self.mask(), weight)
         integers = weight.detach().view(BIT_VIEW[weight.itemsize]).permute(order)
-        table = _table(integers.dtype, integers.device)
+        table = _table(weight.device)
         if integers.is_contiguous():
             lines = integers.view(-1).split(8 * CHUNK)
             for line, bits in zip(lines, packed.split(CHUNK), strict=True):
-                yield line, table.index_select(0, bits.int()).view(-1)[: len(line)]
+                yield line, table.index_select(0, bits.int()).view(torch.int8)[: len(line)]
         else:  # a view with gaps
-            kept = table.index_select(0, packed.int()).view(-1)
+            kept = table.index_select(0, packed.int()).view(torch.int8)
             yield integers, kept[: integers.numel()].view(integers.shape)
 
 
@@ -86,6 +86,7 @@ def _shifts(device: torch.device) -> Tensor:
 
 
 @cache
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Returns (256, 8): for each byte the eight masks in it, as integers of `dtype`."""
-    return unpack(torch.arange(256, dtype=torch.uint8, device=device), [256, 8]).to(dtype).neg()
+def _table(device: torch.device) -> Tensor:
+    """Returns (256,) int64: for each byte eight masks of int8, all bits set = kept, or none."""
+    masks = unpack(torch.arange(256, dtype=torch.uint8), [256, 8]).to(torch.int8).neg()
+    return masks.view(torch.int64).squeeze(1).to(device)

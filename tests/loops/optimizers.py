@@ -145,9 +145,7 @@ def at_rest(make: Make, momentum: str) -> bool | str:
         else:
             optimizer.step()
         if any(model.get_parameter(name)[~mask].any() for name, mask in masks.items()):
-            return (
-                "in the first step; in the second its own rounding moves them" if number else False
-            )
+            return "in the first step; then its own rounding moves them" if number else False
     return True
 
 

@@ -164,16 +164,12 @@ def survey(found: dict[str, Any], libraries: list[str], trainers: list[str]) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--table", action="store_true", help="only rewrite the table")
-    parser.add_argument(
-        "--only", choices=[*LIBRARIES, *TRAINERS], help="renew these outcomes alone"
-    )
+    parser.add_argument("--only", choices=[*LIBRARIES, *TRAINERS], help="renew these alone")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     if not chosen.table:
-        libraries, trainers = (
-            [name for name in names if chosen.only in (None, name)]
-            for names in (LIBRARIES, TRAINERS)
-        )
+        libraries = [name for name in LIBRARIES if chosen.only in (None, name)]
+        trainers = [name for name in TRAINERS if chosen.only in (None, name)]
         empty: dict[str, Any] = {"optimizers": {}, "trainers": {}}
         before = json.loads(OUTCOMES.read_text()) if chosen.only else empty
         OUTCOMES.write_text(json.dumps(survey(before, libraries, trainers), indent=1) + "\n")

@@ -23,7 +23,7 @@ def test_the_page_shows_the_outcomes():
 
 
 def test_no_outcome_is_silently_wrong():
-    """Masks are held or refused; what moves a reborn weight is named in a warning, or is no state."""
+    """Masks are held, or the optimizer is refused by name."""
     for library in json.loads(OUTCOMES.read_text())["optimizers"].values():
         for name, found in library["outcomes"].items():
             if found["plain"] == "yes":
