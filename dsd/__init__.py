@@ -4,7 +4,7 @@ In any training loop:
 
     from dsd import Sparsifier
 
-    s = Sparsifier(model, optimizer, sparsity=0.3, exclude=["conv1"])
+    s = Sparsifier(model, optimizer, sparsity=0.3)
     s.sparsify()  # prune, then train sparse: the loop calls optimizer.step() as before
     s.densify()  # drop the masks, then train dense again, at a lower rate
 """

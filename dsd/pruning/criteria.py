@@ -38,9 +38,9 @@ def random(weight: Tensor, generator: torch.Generator | None) -> Tensor:
 def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
     """Returns a criterion that ranks weights within blocks of `size` along a layer's inputs.
 
-    So sparsity n / size prunes exactly n of each block: blockwise("magnitude", 4) at 0.5 is 2:4. Inputs
-    are a weight's second axis. Scores are ranks, the smallest first, ties by position. Raises
-    ValueError for a layer whose inputs are no multiple of `size`.
+    So sparsity n / size prunes exactly n of each block: blockwise("magnitude", 4) at 0.5 is 2:4.
+    Inputs are a weight's second axis. Scores are ranks, the smallest first, ties by position.
+    Raises ValueError for a layer whose inputs are no multiple of `size`.
     """
     scores_of = criterion_of(criterion)
 

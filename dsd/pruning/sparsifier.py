@@ -34,41 +34,50 @@ class Sparsifier:
         s.densify()  # drop the masks: pruned weights train again, from zero
 
     Any number of rounds. The model is not changed: no renamed parameter, no buffer, no attribute.
-    The masks are kept here, and a hook that the optimizer runs after each step applies them in
-    place. They cost as much memory as the weights they mask; outside the sparse phase, nothing.
+    The masks are kept here, one bit for each weight, and hooks apply them in place after each step
+    of each optimizer, also of those inside others (Lookahead, SAM, fp32 master weights).
+    `print(s)` shows what is pruned, and why the rest is not.
 
     model: any module, also wrapped (DistributedDataParallel, torch.compile).
-    optimizer: the torch optimizer that trains it, or accelerate's wrapper of it.
+    optimizer: the optimizer that trains it, or a wrapper of one, or a list of several.
     sparsity: fraction of zeros in each pruned layer, 0 <= sparsity < 1: exactly round(N * sparsity)
         of its N weights. Or one for each layer, {"conv1": 0.2, "layer1.*": 0.5}, by names of
         modules or parameters, exact or globs as in `exclude`: the first that matches a layer
         counts, and a layer that none matches stays dense.
-    exclude: modules (with everything below) or parameters to leave dense, by exact name (`conv1` is
-        not `layer1.0.conv1`) or glob (`*.conv1`). What remains is pruned: every parameter that the
-        optimizer trains, of two or more dimensions, outside normalisation layers, and no bias.
+    include, exclude: modules (with everything below) or parameters by exact name (`conv1` is not
+        `layer1.0.conv1`) or glob (`*.conv1`). Pruned are the weights of layers that connect
+        (linear, convolutions, recurrent, attention's projections) and what `include` names, such
+        as an embedding, if the optimizer trains them, without what `exclude` names. Other
+        parameters of two or more large axes are named in a warning. Where a layer computes its
+        weight (weight_norm, spectral_norm, parametrizations), that weight has the zeros asked for,
+        or is refused.
     momentum: what happens to the optimizer's state at prune and at re-dense.
         "pruned" (default): the momentum of pruned weights (`momentum_buffer` of SGD and RMSprop,
-            `exp_avg` of Adam) is set to zero, all else is kept. So a pruned weight restarts at
-            zero and at rest, not moved by momentum that built up while it was masked. Running
-            averages stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move no weight by
-            themselves and come from the weight's own gradients. Without them its first step would
-            be 3 times the learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha
-            0.999).
+            `exp_avg` of Adam; state_names.py has the others) is set to zero, all else is kept. So a
+            pruned weight restarts at zero and at rest, not moved by momentum that built up while it
+            was masked. Running averages stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move no
+            weight by themselves and come from the weight's own gradients. Without them its first
+            step would be 3 times the learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop
+            (alpha 0.999). State of an unknown name is left, and named in a warning.
         "reset": all state of all parameters is dropped, as if each phase had a new solver.
         "keep": the state stays as it is.
     criterion: which weights are pruned, those with the smallest scores: "magnitude" (default, the
         paper), "random", or a function (weight, generator) -> scores of the weight's shape.
     scope: "layer" (default, the paper) prunes each layer by itself; "global" compares the scores of
         all layers and prunes exactly round(N * sparsity) of their N weights together.
+    schedule: prune gradually in every round, see `sparsify`.
 
-    The hook belongs to one optimizer object. `optimizer.load_state_dict` keeps it, but torch drops
-    it from a deep-copied or unpickled optimizer: copy all three together,
+    The hooks belong to the optimizer objects. `optimizer.load_state_dict` keeps them, but torch
+    drops them from a deep-copied or unpickled optimizer: copy all three together,
     `copy.deepcopy((model, optimizer, s))`, and the copies are attached to each other. If another
-    optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that.
-    Move the model to its device and dtype before `sparsify` or `load_state_dict`.
+    optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that,
+    and that the parameters are still those of construction. Processes of torch.distributed call
+    `sparsify`, `densify` and `load_state_dict` together; their masks are checked to be equal.
 
-    Raises ValueError for a bad option, for an `exclude` entry that matches nothing (with the
-    nearest name) and when there is nothing to prune; TypeError when the optimizer is not torch's.
+    Raises ValueError for a bad option, for an entry that matches nothing (with the nearest name),
+    when
+    there is nothing to prune, and for what cannot be held: L-BFGS, weights that are split over
+    processes, parametrizations that keep no zeros. TypeError for what is no optimizer.
     """
 
     def __init__(
