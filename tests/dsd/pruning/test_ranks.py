@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.optim import SGD, Adam
 
@@ -108,7 +110,22 @@ def zero_redundancy_optimizers_hold_their_state_inside(rank: int) -> None:
         assert_equal(s)
 
 
+def sharded_weights_are_refused_by_name(rank: int) -> None:
+    mesh = init_device_mesh("cpu", (2,))
+    model = mlp()
+    s = Sparsifier(model, SGD(model.parameters(), 0.1), 0.5)
+    fully_shard(model, mesh=mesh)  # afterwards
+    for use in (s.sparsify, s.state_dict):
+        raises(ValueError, r"^0\.weight: is split over processes", use)
+    raises(
+        ValueError,
+        r"^0\.weight: is split over processes",
+        lambda: Sparsifier(model, SGD(model.parameters(), 0.1), 0.5),
+    )
+
+
 CHECKS = [
+    sharded_weights_are_refused_by_name,
     a_random_mask_needs_no_care,
     other_sparsities_are_noticed,
     replicas_that_drifted_are_noticed,
