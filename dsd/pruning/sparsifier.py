@@ -194,18 +194,20 @@ class Sparsifier:
         gradually = self.schedule if gradually is None else gradually
         spread = groups(self._weights, sparsity, self._scope)
         generator = ranks.same_generator(generator)
-        growth = None
-        if gradually is None:
-            masks = choose(self._weights, spread, criterion, generator, sources=found.sources)
-        else:
-            growth = Growth.begin(gradually, spread, criterion, generator)
-            growth.check_room(self.masks)
-            masks = self.masks or {
-                name: torch.ones_like(weight, dtype=torch.bool)
-                for name, weight in self._weights.items()
-            }
-        ranks.check_same(self._weights, masks, self._replicas)
         with ExitStack() as undo:
+            if generator is not None:
+                undo.callback(generator.set_state, generator.get_state())
+            growth = None
+            if gradually is None:
+                masks = choose(self._weights, spread, criterion, generator, sources=found.sources)
+            else:
+                growth = Growth.begin(gradually, spread, criterion, generator)
+                growth.check_room(self.masks)
+                masks = self.masks or {
+                    name: torch.ones_like(weight, dtype=torch.bool)
+                    for name, weight in self._weights.items()
+                }
+            ranks.check_same(self._weights, masks, self._replicas)
             self._reset_momentum(undo, returning=True)
             self._hold(masks, growth, undo)
             self._reset_momentum(undo)

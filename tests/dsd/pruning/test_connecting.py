@@ -222,3 +222,37 @@ def test_sharded_weights_are_refused_by_name(kind):
         net = type(kind, (nn.Sequential,), {})(*net)
     with pytest.raises(ValueError, match=r"over processes.*DistributedDataParallel"):
         Sparsifier(net, sgd(net), 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:left dense")
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("swin_t", 53),
+        ("swin_v2_t", 77),
+        ("vit_b_32", 50),
+        ("convnext_tiny", 59),
+        ("maxvit_t", 151),
+        ("mobilenet_v3_small", 54),
+    ],
+)
+def test_public_networks(name, layers):
+    """Only weights of layers: no tables, tokens, positions, scales or gains."""
+    zoo = pytest.importorskip("torchvision.models")
+    with torch.device("meta"):
+        net = zoo.get_model(name)
+    found = prunable(net, sgd(net))
+    assert {name.rpartition(".")[2] for name in found} <= {"weight", "in_proj_weight"}
+    weights = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
+    assert len(found) == sum(isinstance(m, weights) for m in net.modules()) == layers
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:left dense")
+def test_gpt2s_projections_are_pruned_and_its_tied_embedding_is_not():
+    library = pytest.importorskip("transformers")
+    net = library.GPT2LMHeadModel(library.GPT2Config(n_layer=2, n_embd=24, n_head=2))
+    names = [f"transformer.h.{i}.{part}.weight" for i in (0, 1) for part in
+             ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")]  # fmt: skip
+    assert list(prunable(net, sgd(net))) == names
+    assert "transformer.wte.weight" in prunable(net, sgd(net), include="lm_head")

@@ -238,3 +238,22 @@ def test_finish_wants_the_weights_that_it_promises(net):
         net.fc.weight.fill_(1)
     with pytest.raises(RuntimeError, match="10 pruned weights are not"):
         s.finish()
+
+
+def test_an_error_gives_the_generator_its_numbers_back(net):
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    s = Sparsifier(net, adam(net), sparsity=0.5, criterion="random")
+    with torch.no_grad():
+        net.fc.weight.fill_(torch.nan)
+
+    def late(weight, generator):
+        scores = torch.rand(weight.shape, generator=generator)
+        return scores / 0 * 0 if weight is net.fc.weight else scores
+
+    for gradually in (None, Gradual(steps=2, every=1)):
+        if gradually:
+            s.sparsify(0.9, generator=torch.Generator())
+        with pytest.raises(ValueError, match=r"fc|pruned already"):
+            s.sparsify(criterion=late, generator=generator, gradually=gradually)
+        assert torch.equal(generator.get_state(), before)
