@@ -21,6 +21,7 @@ BEGIN, END = "<!-- table: python -m benchmarks --table -->\n", "<!-- end of tabl
 TITLES = {
     "masks": "masks of VGG-16: {} over ours",
     "steps": "sparse step over dense step: {}",
+    "held": "a step with masks as bits over one with integers: {}",
     "loop": "our loop over a plain loop: {}",
     "captions": "one sentence at a time over ours: {}",
     "speech": "speech: {}",

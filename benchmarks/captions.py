@@ -75,7 +75,7 @@ def step_case(
     check_costs(net, features, sentences, setting.by_word)
 
     optimizer = make_optimizer(recipe.optimizer, net.to(device).parameters(), phase.lr)
-    sparsifier = Sparsifier(net, optimizer, phase.sparsity, recipe.exclude)
+    sparsifier = Sparsifier(net, optimizer, phase.sparsity, recipe.exclude, include=recipe.include)
     if setting.sparse:
         sparsifier.sparsify()
     batch = torch.from_numpy(features).to(device), *padded(sentences, device)

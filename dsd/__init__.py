@@ -4,7 +4,7 @@ In any training loop:
 
     from dsd import Sparsifier
 
-    s = Sparsifier(model, optimizer, sparsity=0.3, exclude=["conv1"])
+    s = Sparsifier(model, optimizer, sparsity=0.3)
     s.sparsify()  # prune, then train sparse: the loop calls optimizer.step() as before
     s.densify()  # drop the masks, then train dense again, at a lower rate
 """
@@ -15,15 +15,25 @@ from typing import TYPE_CHECKING, Any
 from dsd.errors import UserError
 
 if TYPE_CHECKING:
+    from dsd.pruning.criteria import blockwise
     from dsd.pruning.masks import magnitude_mask, random_mask
     from dsd.pruning.schedule import Gradual
     from dsd.pruning.sparsifier import Sparsifier
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Gradual", "Sparsifier", "UserError", "__version__", "magnitude_mask", "random_mask"]
+__all__ = [
+    "Gradual",
+    "Sparsifier",
+    "UserError",
+    "__version__",
+    "blockwise",
+    "magnitude_mask",
+    "random_mask",
+]
 _WHERE = {  # imported when asked for: the command needs no torch to list recipes
     "Gradual": "dsd.pruning.schedule",
     "Sparsifier": "dsd.pruning.sparsifier",
+    "blockwise": "dsd.pruning.criteria",
     "magnitude_mask": "dsd.pruning.masks",
     "random_mask": "dsd.pruning.masks",
 }

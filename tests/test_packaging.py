@@ -29,7 +29,7 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 def direct_dependencies() -> set[str]:
     groups = [
         PROJECT["project"]["dependencies"],
-        *PROJECT["project"]["optional-dependencies"].values(),
+        PROJECT["project"]["optional-dependencies"]["cli"],
         *PROJECT["dependency-groups"].values(),
     ]
     return {re.split(r"[^a-z0-9-]", need)[0] for group in groups for need in group}
@@ -104,9 +104,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The wheel, built from a copy of the checkout with the installed build backend."""
     copy = tmp_path_factory.mktemp("wheel") / "checkout"
     copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "LICENSE"):
         shutil.copy(ROOT / name, copy)
-    for name in ("dsd", "models", "data", "recipes", "analysis", "benchmarks", "tests"):
+    for name in (
+        "dsd",
+        "docs",
+        "examples",
+        "models",
+        "data",
+        "recipes",
+        "analysis",
+        "benchmarks",
+        "tests",
+    ):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, copy / name)
     build = "from setuptools import build_meta; build_meta.build_wheel('.')"
@@ -125,6 +135,41 @@ def test_wheel_needs_torch_alone(wheel: zipfile.ZipFile) -> None:
     metadata = message_from_bytes(wheel.read(name))
     needs = metadata.get_all("Requires-Dist", [])
     assert [need for need in needs if "extra ==" not in need] == ["torch>=2.4"]
+    assert {need.partition("extra == ")[2].strip("\"'") for need in needs} == {
+        *("", "cli", "transformers", "lightning")
+    }
+    assert "Typing :: Typed" in metadata.get_all("Classifier", [])
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    described = metadata.get_payload()
+    assert "from dsd import Sparsifier" in described
+    assert not re.search(r"\]\((?!https://)", described), "a link that leads nowhere outside"
     assert metadata["License-Expression"] == "Apache-2.0"
     scripts = wheel.read(name.replace("METADATA", "entry_points.txt"))
     assert scripts.decode().split() == ["[console_scripts]", "dsd", "=", "dsd.cli:main"]
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_in_an_empty_environment_with_torch_alone(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    """Installs torch of the version that is here, so several gigabytes where it is not cached."""
+    python = tmp_path / "venv/bin/python"
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    run(uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"))
+    needs = (str(wheel.filename), f"torch=={PINS['torch']}")
+    run(uv, "pip", "install", "--quiet", "--python", str(python), *needs)
+    installed = run(uv, "pip", "list", "--python", str(python))
+    assert "dsd-training" in installed
+    assert not re.search("numpy|accelerate|pydantic|transformers|lightning", installed)
+    shutil.copy(ROOT / "examples/plain_loop.py", tmp_path)
+    assert "50% zeros" in run(str(python), "plain_loop.py", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_what_uv_builds_passes_twine(tmp_path: Path) -> None:
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    run(uv, "build", "--quiet", "--out-dir", str(tmp_path))
+    files = sorted(path.name for path in tmp_path.iterdir() if path.suffix in (".whl", ".gz"))
+    assert [name.rpartition(".")[2] for name in files] == ["whl", "gz"]
+    paths = [str(tmp_path / name) for name in files]
+    assert "FAILED" not in run(uv, "tool", "run", "twine", "check", "--strict", *paths)

@@ -35,6 +35,27 @@ def random(weight: Tensor, generator: torch.Generator | None) -> Tensor:
     return scores.random_(generator=generator)
 
 
+def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
+    """Returns a criterion that ranks weights within blocks of `size` along a layer's inputs.
+
+    So sparsity n / size prunes exactly n of each block: blockwise("magnitude", 4) at 0.5 is 2:4.
+    Inputs are a weight's second axis. Scores are ranks, the smallest first, ties by position.
+    Raises ValueError for a layer whose inputs are no multiple of `size`.
+    """
+    scores_of = criterion_of(criterion)
+
+    def ranks(weight: nn.Parameter, generator: torch.Generator | None) -> Tensor:
+        scores = scores_of(weight, generator).movedim(1, -1)
+        if scores.shape[-1] % size:
+            raise ValueError(f"{scores.shape[-1]} inputs are no multiple of {size}")
+        blocks = scores.reshape(-1, size)
+        order = blocks.argsort(dim=1, stable=True)
+        return order.argsort(dim=1).int().view(scores.shape).movedim(-1, 1)
+
+    ranks.__name__ = f"{name_of(scores_of)} in blocks of {size}"
+    return ranks
+
+
 CRITERIA: dict[str, Criterion] = {"magnitude": magnitude, "random": random}
 
 

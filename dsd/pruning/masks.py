@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dsd.pruning.criteria import Criterion, magnitude, random
 from dsd.pruning.distribution import Group, pruned_count
+from dsd.pruning.parametrized import Source, spare
 from dsd.pruning.selection import (
     NoOrder,
     by_magnitude,
@@ -29,18 +30,24 @@ def choose(
     *,
     share: float = 1.0,
     held: Mapping[str, Tensor] | None = None,
+    sources: Mapping[str, Source] | None = None,
 ) -> dict[str, Tensor]:
     """Returns masks by name that prune each group of layers to its sparsity, smallest scores first.
 
     generator: what the criterion draws from, layer after layer. share: the part of each sparsity to
     prune now, below 1 in the middle of a gradual schedule. held: masks whose pruned weights stay
-    pruned and count towards the sparsity. Raises ValueError, naming the layer, for weights or
-    scores that cannot be ordered and for scores of another shape.
+    pruned and count towards the sparsity. sources: of the parameters from which a layer computes
+    its weight; magnitudes are then those of the layer's weight, and no norm loses all of its
+    weights. Raises ValueError, naming the layer, for weights or scores that cannot be ordered, for
+    scores of another shape, and for a sparsity that leaves a norm without weights.
     """
+    sources = sources or {}
     masks: dict[str, Tensor] = {}
     order = by_magnitude if criterion is magnitude else by_value
     for layers, sparsity in groups:
-        scores = [_scores(name, weights[name], criterion, generator) for name in layers]
+        scores = [
+            _scores(name, weights[name], criterion, generator, sources.get(name)) for name in layers
+        ]
         pruned = pruned_count(sum(map(len, scores)), sparsity * share)
         if held is None:
             kept = keep_largest(scores, pruned, order)
@@ -52,6 +59,11 @@ def choose(
             kept = [m.masked_scatter(m, new) for m, new in zip(still, chosen, strict=True)]
         for name, mask in zip(layers, kept, strict=True):
             masks[name] = mask.view(weights[name].shape).to(weights[name].device)
+            if name in sources and not masks[name].any(sources[name].norms).all():
+                raise ValueError(
+                    f"{name}: at sparsity {sparsity} a whole norm would be pruned, and its weights "
+                    "would be NaN; lower its sparsity or exclude it"
+                )
     return masks
 
 
@@ -81,16 +93,26 @@ def random_mask(weight: Tensor, sparsity: float, generator: torch.Generator) -> 
 
 
 def _scores(
-    name: str, weight: nn.Parameter, criterion: Criterion, generator: torch.Generator | None
+    name: str,
+    weight: nn.Parameter,
+    criterion: Criterion,
+    generator: torch.Generator | None,
+    source: Source | None,
 ) -> Tensor:
     try:
         if criterion is magnitude:  # compares the weights' bits, without a copy of the layer
-            return flat_weights(weight)
+            if source is None:
+                return flat_weights(weight)
+            scores = source.weight().abs()
+            flat_weights(scores)  # raises if they have no order
+            return spare(scores, source.norms).flatten()
         scores = criterion(weight, generator)
         if scores.shape != weight.shape:
             raise ValueError(
                 f"scores have the weight's shape {tuple(weight.shape)}, not {tuple(scores.shape)}"
             )
+        if source is not None:
+            scores = spare(scores.detach(), source.norms)
         return flat_scores(scores)
     except ValueError as error:
         kind = NoOrder if isinstance(error, NoOrder) else ValueError

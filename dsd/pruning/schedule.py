@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dsd.pruning.criteria import CRITERIA, Criterion, name_of
 from dsd.pruning.distribution import Group, pruned_count
 from dsd.pruning.masks import choose
+from dsd.pruning.parametrized import Source
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ class Growth:
         return self.over or self.step % self.schedule.every == 0
 
     def grown(
-        self, weights: Mapping[str, nn.Parameter], held: Mapping[str, Tensor]
+        self,
+        weights: Mapping[str, nn.Parameter],
+        held: Mapping[str, Tensor],
+        sources: Mapping[str, Source],
     ) -> dict[str, Tensor]:
         """Returns the masks after this step, by name (True = kept)."""
         generator = None
@@ -91,7 +95,15 @@ class Growth:
             generator = torch.Generator(self.device)
             generator.set_state(self.draws_from)
         share = self.schedule.share(self.step)
-        return choose(weights, self.groups, self.criterion, generator, share=share, held=held)
+        return choose(
+            weights,
+            self.groups,
+            self.criterion,
+            generator,
+            share=share,
+            held=held,
+            sources=sources,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Returns numbers, names and a tensor that `torch.load(weights_only=True)` reads."""

@@ -1,20 +1,29 @@
-"""Dense-sparse-dense for any training loop: masks held by the optimizer's step hook."""
+"""Dense-sparse-dense for any training loop: masks held by the optimizers' step hooks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
+from dsd.pruning import ranks
+from dsd.pruning.bits import BitMask, pack, unpack
 from dsd.pruning.criteria import Criterion, criterion_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.masks import choose
-from dsd.pruning.momentum import Momentum, reset_momentum
+from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
+from dsd.pruning.optimizers import Handle, Optimizers
 from dsd.pruning.schedule import Gradual, Growth
-from dsd.pruning.selection import BIT_VIEW
-from dsd.pruning.targets import prunable
+from dsd.pruning.targets import (
+    Targets,
+    aliases,
+    names_of,
+    refuse_sharded,
+    targets,
+    unwrapped,
+)
 
 
 class Sparsifier:
@@ -25,65 +34,82 @@ class Sparsifier:
         s.densify()  # drop the masks: pruned weights train again, from zero
 
     Any number of rounds. The model is not changed: no renamed parameter, no buffer, no attribute.
-    The masks are kept here, and a hook that the optimizer runs after each step applies them in
-    place. They cost as much memory as the weights they mask; outside the sparse phase, nothing.
+    The masks are kept here, one bit for each weight, and hooks apply them in place after each step
+    of each optimizer, also of those inside others (Lookahead, SAM, fp32 master weights).
+    `print(s)` shows what is pruned, and why the rest is not.
 
     model: any module, also wrapped (DistributedDataParallel, torch.compile).
-    optimizer: the torch optimizer that trains it, or accelerate's wrapper of it.
+    optimizer: the optimizer that trains it, or a wrapper of one, or a list of several.
     sparsity: fraction of zeros in each pruned layer, 0 <= sparsity < 1: exactly round(N * sparsity)
         of its N weights. Or one for each layer, {"conv1": 0.2, "layer1.*": 0.5}, by names of
         modules or parameters, exact or globs as in `exclude`: the first that matches a layer
         counts, and a layer that none matches stays dense.
-    exclude: modules (with everything below) or parameters to leave dense, by exact name (`conv1` is
-        not `layer1.0.conv1`) or glob (`*.conv1`). What remains is pruned: every parameter that the
-        optimizer trains, of two or more dimensions, outside normalisation layers, and no bias.
+    include, exclude: modules (with everything below) or parameters by exact name (`conv1` is not
+        `layer1.0.conv1`) or glob (`*.conv1`). Pruned are the weights of layers that connect
+        (linear, convolutions, recurrent, attention's projections) and what `include` names, such
+        as an embedding, if the optimizer trains them, without what `exclude` names. Other
+        parameters of two or more large axes are named in a warning. Where a layer computes its
+        weight (weight_norm, spectral_norm, parametrizations), that weight has the zeros asked for,
+        or is refused.
     momentum: what happens to the optimizer's state at prune and at re-dense.
         "pruned" (default): the momentum of pruned weights (`momentum_buffer` of SGD and RMSprop,
-            `exp_avg` of Adam) is set to zero, all else is kept. So a pruned weight restarts at
-            zero and at rest, not moved by momentum that built up while it was masked. Running
-            averages stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move no weight by
-            themselves and come from the weight's own gradients. Without them its first step would
-            be 3 times the learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop (alpha
-            0.999).
+            `exp_avg` of Adam; state_names.py has the others) is set to zero, all else is kept. So a
+            pruned weight restarts at zero and at rest, not moved by momentum that built up while it
+            was masked. Running averages stay (`exp_avg_sq`, `square_avg`, `grad_avg`): they move no
+            weight by themselves and come from the weight's own gradients. Without them its first
+            step would be 3 times the learning rate in Adam (betas 0.9, 0.999), 32 times in RMSprop
+            (alpha 0.999). State of an unknown name is left, and named in a warning.
         "reset": all state of all parameters is dropped, as if each phase had a new solver.
         "keep": the state stays as it is.
     criterion: which weights are pruned, those with the smallest scores: "magnitude" (default, the
         paper), "random", or a function (weight, generator) -> scores of the weight's shape.
     scope: "layer" (default, the paper) prunes each layer by itself; "global" compares the scores of
         all layers and prunes exactly round(N * sparsity) of their N weights together.
+    schedule: prune gradually in every round, see `sparsify`.
 
-    The hook belongs to one optimizer object. `optimizer.load_state_dict` keeps it, but torch drops
-    it from a deep-copied or unpickled optimizer: copy all three together,
+    The hooks belong to the optimizer objects. `optimizer.load_state_dict` keeps them, but torch
+    drops them from a deep-copied or unpickled optimizer: copy all three together,
     `copy.deepcopy((model, optimizer, s))`, and the copies are attached to each other. If another
-    optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that.
-    Move the model to its device and dtype before `sparsify` or `load_state_dict`.
+    optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that,
+    and that the parameters are still those of construction. Processes of torch.distributed call
+    `sparsify`, `densify` and `load_state_dict` together; their masks are checked to be equal.
 
-    Raises ValueError for a bad option, for an `exclude` entry that matches nothing (with the
-    nearest name) and when there is nothing to prune; TypeError when the optimizer is not torch's.
+    Raises ValueError for a bad option, for an entry that matches nothing (with the nearest name),
+    when
+    there is nothing to prune, and for what cannot be held: L-BFGS, weights that are split over
+    processes, parametrizations that keep no zeros. TypeError for what is no optimizer.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: object,
         sparsity: Sparsity,
         exclude: Iterable[str] = (),
         momentum: Momentum = "pruned",
         *,
+        include: Iterable[str] = (),
         criterion: str | Criterion = "magnitude",
         scope: Scope = "layer",
+        schedule: Gradual | None = None,
     ) -> None:
         if momentum not in get_args(Momentum):
             raise ValueError(f"momentum must be one of {get_args(Momentum)}, not {momentum!r}")
-        self.sparsity = sparsity
+        self.sparsity, self.schedule = sparsity, schedule
         self._criterion, self._scope = criterion_of(criterion), scope
         self._momentum: Momentum = momentum
-        self._optimizer = _stepping_optimizer(optimizer)
-        self._weights = prunable(model, self._optimizer, exclude)
+        self._optimizers = Optimizers(optimizer)
+        self._model = unwrapped(model)
+        self._replicas = ranks.replicas(model)
+        self._named = names_of(exclude), names_of(include)
+        found = self._targets()
+        self._weights, self._dense = found.pruned, found.dense
         groups(self._weights, sparsity, scope)  # raises if it cannot be distributed
-        self._bits: dict[str, Tensor] = {}  # the masks, as integers: all bits set = kept, or none
+        self._masks: dict[str, BitMask] = {}
         self._growth: Growth | None = None  # the gradual schedule in progress
-        self._hook: RemovableHandle | None = None
+        self._hooks: list[Handle] = []
+        if found.unsure:
+            warnings.warn(_unsure(self._model, found.unsure), stacklevel=2)
 
     @property
     def layers(self) -> list[str]:
@@ -93,7 +119,7 @@ class Sparsifier:
     @property
     def active(self) -> bool:
         """Returns whether masks are held."""
-        return bool(self._bits)
+        return bool(self._masks)
 
     @property
     def growing(self) -> bool:
@@ -103,17 +129,40 @@ class Sparsifier:
     @property
     def masks(self) -> dict[str, Tensor]:
         """Returns the masks by parameter name: bool, True = kept. Empty when not active."""
-        return {name: bits != 0 for name, bits in self._bits.items()}
+        return {name: held.mask() for name, held in self._masks.items()}
+
+    @property
+    def zeros(self) -> float:
+        """Returns the fraction of the prunable weights, all layers together, that masks prune."""
+        weights = sum(weight.numel() for weight in self._weights.values())
+        return sum(held.pruned for held in self._masks.values()) / weights
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Returns the parameter groups of the optimizers, where learning rates are set."""
+        return self._optimizers.groups()
 
     def report(self) -> dict[str, dict[str, int]]:
         """Returns how many weights each prunable parameter has, and how many its mask keeps."""
+        pruned = {name: held.pruned for name, held in self._masks.items()}
         return {
-            name: {
-                "weights": weight.numel(),
-                "kept": int(self._bits[name].count_nonzero()) if self.active else weight.numel(),
-            }
+            name: {"weights": weight.numel(), "kept": weight.numel() - pruned.get(name, 0)}
             for name, weight in self._weights.items()
         }
+
+    def __str__(self) -> str:
+        """Returns a table: the parameters that are pruned, and why the others are left dense."""
+        parameters = dict(self._model.named_parameters())
+        report = self.report()
+        rows = [("parameter", "shape", "pruned")]
+        for name, parameter in parameters.items():
+            pruned = f"dense: {self._dense.get(name, 'added later')}"
+            if name in report:
+                weights, kept = report[name]["weights"], report[name]["kept"]
+                pruned = f"{weights - kept} of {weights} ({1 - kept / weights:.1%})"
+            rows.append((name, "x".join(map(str, parameter.shape)), pruned))
+        width, shape = (max(len(row[column]) for row in rows) for column in (0, 1))
+        return "\n".join(f"{row[0]:{width}}  {row[1]:{shape}}  {row[2]}" for row in rows)
 
     def sparsify(
         self,
@@ -124,77 +173,107 @@ class Sparsifier:
     ) -> None:
         """Chooses masks from the weights as they are, and holds the pruned weights at zero.
 
-        sparsity, criterion: of this round; by default those given at construction. generator: what
-        random scores are drawn from. gradually: prune over the next optimizer steps instead, from
-        the masks held now, if any; a pruned weight stays pruned, and the last step reaches the same
-        count as pruning at once. Called while active, but not gradually, it replaces the masks.
-        Raises ValueError, changing nothing, for weights that are not finite, for bad scores, and
-        when the masks of a gradual schedule prune too much already; RuntimeError when pruned
-        weights have changed.
+        sparsity, criterion, gradually: of this round; by default those given at construction, where
+        gradually is called schedule. generator: what random scores are drawn from; with several
+        processes all draw what the first one's would. gradually: prune over the next optimizer
+        steps instead, from the masks held now, if any; a pruned weight stays pruned, and the last
+        step reaches the same count as pruning at once. Called while active, but not gradually, it
+        replaces the masks. An error changes nothing: ValueError for weights that are not finite,
+        for bad scores, for quantised momentum that cannot be reset, and when the masks of a
+        gradual schedule prune too much already; RuntimeError when pruned weights have changed,
+        when a parameter has been replaced, and when processes would have different masks.
         """
-        self._check_held()
+        found = self._check()
+        if trained := [name for name in found.pruned if name not in self._weights]:
+            raise RuntimeError(
+                f"{trained[0]} is trained now, but was not when this Sparsifier was created; "
+                "create it again"
+            )
         criterion = self._criterion if criterion is None else criterion_of(criterion)
         sparsity = self.sparsity if sparsity is None else sparsity
+        gradually = self.schedule if gradually is None else gradually
         spread = groups(self._weights, sparsity, self._scope)
-        growth = None
-        if gradually is None:
-            masks = choose(self._weights, spread, criterion, generator)
-        else:
-            growth = Growth.begin(gradually, spread, criterion, generator)
-            growth.check_room(self.masks)
-            masks = self.masks or {
-                name: torch.ones_like(weight, dtype=torch.bool)
-                for name, weight in self._weights.items()
-            }
-        reset_momentum(self._optimizer, self._momentum, self._masked())
-        self._hold(masks)
-        self._growth = growth
-        reset_momentum(self._optimizer, self._momentum, self._masked())
+        generator = ranks.same_generator(generator)
+        with ExitStack() as undo:
+            if generator is not None:
+                undo.callback(generator.set_state, generator.get_state())
+            growth = None
+            if gradually is None:
+                masks = choose(self._weights, spread, criterion, generator, sources=found.sources)
+            else:
+                growth = Growth.begin(gradually, spread, criterion, generator)
+                growth.check_room(self.masks)
+                masks = self.masks or {
+                    name: torch.ones_like(weight, dtype=torch.bool)
+                    for name, weight in self._weights.items()
+                }
+            ranks.check_same(self._weights, masks, self._replicas)
+            self._reset_momentum(undo, returning=True)
+            self._hold(masks, growth, undo)
+            self._reset_momentum(undo)
+            for name, source in found.sources.items():
+                weight = source.weight()
+                if weight[~masks[name]].any() or not weight.isfinite().all():
+                    raise ValueError(
+                        f"{name}: the layer's weight does not have the zeros of this parameter, or "
+                        "is not finite any more; exclude it"
+                    )
+            undo.pop_all()
 
     def densify(self) -> None:
         """Drops the masks. Pruned weights restart from zero and train like all others.
 
-        Raises RuntimeError when no masks are held or pruned weights have changed.
+        An error changes nothing: RuntimeError when no masks are held, pruned weights have changed
+        or a parameter has been replaced; ValueError for quantised momentum that cannot be reset.
         """
         if not self.active:
             raise RuntimeError("densify() without masks; call sparsify() first")
-        self._check_held()
-        reset_momentum(self._optimizer, self._momentum, self._masked())
-        self.remove()
+        self._check()
+        with ExitStack() as undo:
+            self._reset_momentum(undo, returning=True)
+            undo.pop_all()
+        self._set({}, None)
 
-    def remove(self) -> None:
-        """Removes masks, schedule and hook; weights and optimizer stay as they are."""
-        if self._hook is not None:
-            self._hook.remove()
-        self._hook = None
-        self._bits = {}
-        self._growth = None
+    def finish(self) -> None:
+        """Ends the work on the model: hooks, schedule and masks go, weights stay as they are.
+
+        The model is a plain one, with zeros where it was pruned. Raises RuntimeError when pruned
+        weights have changed, so that it would not be sparse.
+        """
+        self._check()
+        self._set({}, None)
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Returns {"masks": {name: bool, True = kept}}, without masks when not active.
+        """Returns {"masks": {name: {"shape": list, "bits": uint8}}}, without masks when not active.
 
-        In the middle of a gradual schedule it also has "gradual", the schedule's state. All are
+        A byte of `bits` has eight weights, in row-major order, 1 = kept; `masks_of` unpacks them.
+        In the middle of a gradual schedule there is also "gradual", the schedule's state. All are
         plain tensors and numbers that `torch.load(weights_only=True)` reads; save the model's and
-        the optimizer's state with it. Raises RuntimeError when pruned weights have changed.
+        the optimizer's state with it. Raises RuntimeError when pruned weights have changed or a
+        parameter has been replaced.
         """
-        self._check_held()
-        if self._growth is None:
-            return {"masks": self.masks}
-        return {"masks": self.masks, "gradual": self._growth.state_dict()}
+        self._check()
+        masks = {
+            name: {"shape": [*mask.shape], "bits": pack(mask)} for name, mask in self.masks.items()
+        }
+        state: dict[str, dict[str, Any]] = {"masks": masks}
+        return state if self._growth is None else state | {"gradual": self._growth.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Loads saved masks and applies them at once; the optimizer's state stays as it is.
 
-        A gradual schedule resumes where it was. Raises ValueError, changing nothing, when names,
+        state: what state_dict returned, or {"masks": {name: bool}}, as earlier versions did. A
+        gradual schedule resumes where it was. Raises ValueError, changing nothing, when names,
         shapes or dtypes are not this model's, and when the schedule's criterion is a function that
-        this Sparsifier was not given.
+        this Sparsifier was not given; RuntimeError when a parameter has been replaced.
         """
-        if set(state) - {"gradual"} != {"masks"}:
-            raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
-        masks = dict(state["masks"])
+        masks = masks_of(state)
+        self._check_parameters()
         for name in sorted(masks.keys() ^ self._weights.keys()) if masks else ():
             missing = "has no mask in" if name in self._weights else "is not prunable but in"
-            raise ValueError(f"{name} {missing} the saved state; use the same model and exclude")
+            raise ValueError(
+                f"{name} {missing} the saved state; use the same model, include and exclude"
+            )
         for name, mask in masks.items():
             shape = self._weights[name].shape
             if mask.shape != shape or mask.dtype != torch.bool:
@@ -205,73 +284,128 @@ class Sparsifier:
         growth = None
         if "gradual" in state:
             growth = Growth.from_state(state["gradual"], self._criterion)
-        self._hold(masks)
-        self._growth = growth
+        ranks.check_same(self._weights, masks, self._replicas)
+        with ExitStack() as undo:
+            self._hold(masks, growth, undo)
+            undo.pop_all()
 
-    def _hold(self, masks: Mapping[str, Tensor]) -> None:
-        self.remove()
-        for name, mask in masks.items():
-            weight = self._weights[name]
-            bits = torch.empty_like(weight, dtype=BIT_VIEW[weight.itemsize])
-            self._bits[name] = bits.copy_(mask).neg_()
+    def _targets(self) -> Targets:
+        return targets(self._model, self._optimizers, *self._named)
+
+    def _hold(self, masks: Mapping[str, Tensor], growth: Growth | None, undo: ExitStack) -> None:
+        """Holds these masks from now on, and applies them."""
+        held = {name: BitMask(mask, self._weights[name]) for name, mask in masks.items()}
+        undo.callback(self._set, self._masks, self._growth)
+        for name in held:
+            save(self._weights[name], undo)
+        for _, copy in copies(self._optimizers, [self._weights[name] for name in held]):
+            save(copy, undo)
+        self._set(held, growth)
         self._apply()
-        self._attach()
 
-    def _attach(self) -> None:
-        if self.active:
-            self._hook = self._optimizer.register_step_post_hook(self._after_step)
+    def _set(self, masks: dict[str, BitMask], growth: Growth | None) -> None:
+        self._masks, self._growth = masks, growth
+        if not masks:
+            while self._hooks:
+                self._hooks.pop().remove()
+        elif not self._hooks:
+            for hook in self._optimizers.hook(self._after_step):
+                self._hooks.append(hook)
 
-    def _after_step(self, *_: object) -> None:
+    def _after_step(self, counts: bool) -> None:
         self._apply()
-        if self._growth is not None and self._growth.due():
+        if counts and self._growth is not None and self._growth.due():
             self._grow(self._growth)
 
     def _grow(self, growth: Growth) -> None:
-        for name, mask in growth.grown(self._weights, self.masks).items():
-            self._bits[name].copy_(mask).neg_()
+        masks = growth.grown(self._weights, self.masks, self._targets().sources)
+        ranks.check_same(self._weights, masks, self._replicas)
+        for name, mask in masks.items():
+            self._masks[name] = BitMask(mask, self._weights[name])
         self._apply()
         if self._momentum == "pruned":  # "reset" applies at prune and re-dense alone
-            reset_momentum(self._optimizer, self._momentum, self._masked())
+            with ExitStack() as undo:
+                self._reset_momentum(undo)
+                undo.pop_all()
         if growth.over:
             self._growth = None
 
-    @torch.no_grad()
     def _apply(self) -> None:
-        # AND gives +0.0 where a product leaves -0.0, or NaN from inf; on CPUs it is also several
-        # times faster than masked_fill_.
-        for name, bits in self._bits.items():
-            self._weights[name].view(bits.dtype).bitwise_and_(bits)
+        masks = self._by_weight()
+        for weight, held in masks.items():
+            held.apply(weight)
+        for weight, copy in copies(self._optimizers, masks):
+            masks[weight].apply(copy)
 
-    @torch.no_grad()
-    def _check_held(self) -> None:
-        for name, bits in self._bits.items():
-            moved = int((self._weights[name].view(bits.dtype) & ~bits).count_nonzero())
+    def _by_weight(self) -> dict[Tensor, BitMask]:
+        return {self._weights[name]: held for name, held in self._masks.items()}
+
+    def _reset_momentum(self, undo: ExitStack, returning: bool = False) -> None:
+        reset_momentum(self._optimizers, self._momentum, self._by_weight(), undo, returning)
+
+    def _check(self) -> Targets:
+        """Raises RuntimeError when pruned weights have changed or the model has other parameters.
+
+        Returns the model's present targets.
+        """
+        self._check_parameters()
+        for name, held in self._masks.items():
+            moved = held.revived(self._weights[name])
             if moved:
                 raise RuntimeError(
-                    f"{name}: {moved} pruned weights are not +0.0 any more; the optimizer that "
-                    "steps is not the one given to this Sparsifier. A copied, unpickled or new "
-                    "optimizer has no hook: copy model, optimizer and sparsifier together, or "
-                    "create a Sparsifier with the optimizer that steps and load these masks into it"
+                    f"{name}: {moved} pruned weights are not +0.0 any more. Either they were "
+                    "changed outside the optimizer's step, such as by loading a dense state; or "
+                    "the optimizer that steps is not the one given to this Sparsifier. A copied, "
+                    "unpickled or new optimizer has no hook: copy model, optimizer and sparsifier "
+                    "together, or create a Sparsifier with the optimizer that steps and load these "
+                    "masks into it"
+                )
+        found = self._targets()
+        for name in found.pruned:
+            if name not in self._weights and name not in self._dense:
+                raise RuntimeError(
+                    f"{name} was added after this Sparsifier was created, which does not prune it; "
+                    "create it again"
+                )
+        return found
+
+    def _check_parameters(self) -> None:
+        refuse_sharded(self._model)
+        now = {name: p for p, names in aliases(self._model).items() for name in names}
+        for name, weight in self._weights.items():
+            if now.get(name) is not weight:
+                raise RuntimeError(
+                    f"{name}: {'was replaced' if name in now else 'is gone'} since this Sparsifier "
+                    "was created, by a new layer, load_state_dict(assign=True), a resize or a "
+                    "wrapper; create it again, with an optimizer of the model as it is now"
                 )
 
-    def _masked(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return ((self._weights[name], bits) for name, bits in self._bits.items())
-
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_hook": None}
+        return self.__dict__ | {"_hooks": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._attach()
+        self._set(self._masks, self._growth)
 
 
-def _stepping_optimizer(optimizer: Optimizer) -> Optimizer:
-    """Returns the optimizer inside wrappers such as accelerate's, whose own hooks never run.
+def masks_of(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Returns the masks of a Sparsifier's state_dict, by parameter name: bool, True = kept.
 
-    Raises TypeError when it is not torch's.
+    Raises ValueError when it is none.
     """
-    while isinstance(inner := getattr(optimizer, "optimizer", None), Optimizer):
-        optimizer = inner
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be a torch Optimizer, not {type(optimizer).__name__}")
-    return optimizer
+    if set(state) - {"gradual"} != {"masks"}:
+        raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
+    return {
+        name: mask if isinstance(mask, Tensor) else unpack(mask["bits"], mask["shape"])
+        for name, mask in state["masks"].items()
+    }
+
+
+def _unsure(model: nn.Module, names: list[str]) -> str:
+    parameters = dict(model.named_parameters())
+    shown = [f"{name} {tuple(parameters[name].shape)}" for name in names[:8]]
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return (
+        f"left dense, as no layer's weights: {', '.join(shown)}{more}. include=[...] prunes what "
+        "it names; exclude=[...] leaves it dense without this warning"
+    )

@@ -1,52 +1,116 @@
-"""Which parameters of a model are pruned."""
+"""Which parameters of a model are pruned: weights of layers that connect, and those included."""
 
-from collections.abc import Iterable
+import re
+import sys
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import type_before_parametrizations
 
-NORMALISATION = (nn.LayerNorm, nn.RMSNorm)  # the others' parameters have one dimension
+from dsd.pruning.optimizers import Optimizers
+from dsd.pruning.parametrized import Source, parameter_name, source
+
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+NORMALISATION = re.compile(r"norm(alization)?(\dd)?$", re.IGNORECASE)  # a module's class
+
+
+class Targets(NamedTuple):
+    """The parameters of a model by name, as in its state_dict; tied ones by their first name."""
+
+    pruned: dict[str, nn.Parameter]
+    sources: dict[str, Source]  # of the pruned whose layer computes its weight from them
+    dense: dict[str, str]  # the others, and why they are left dense
+    unsure: list[str]  # of the dense: two or more large axes, but no layer's weight, nor excluded
 
 
 def prunable(
-    model: nn.Module, optimizer: Optimizer, exclude: Iterable[str] = ()
+    model: nn.Module,
+    optimizer: object,
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
 ) -> dict[str, nn.Parameter]:
-    """Returns the parameters to prune by name, in the model's order; tied ones by their first name.
+    """Returns the parameters to prune by name; see `targets`."""
+    return targets(model, Optimizers(optimizer), exclude, include).pruned
 
-    They are the parameters that the optimizer trains, of two or more dimensions, outside
-    normalisation layers, not named `bias...`, and neither excluded nor inside an excluded module.
-    Names are those of the model inside wrappers (DistributedDataParallel, torch.compile).
-    exclude: exact names or globs of modules or parameters; `conv1` does not mean `layer1.0.conv1`.
-    Raises ValueError for an entry that matches nothing, and when there is nothing to prune.
+
+def targets(
+    model: nn.Module,
+    optimizers: Optimizers,
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
+) -> Targets:
+    """Returns which parameters are pruned, in the model's order, and why the others are not.
+
+    Pruned are the weights of layers that connect (linear, bilinear, convolutions, recurrent layers
+    and cells, attention's projections, transformers' Conv1D) and what `include` names, if the
+    optimizers train them, without what `exclude` names. A weight tied to an embedding counts as the
+    embedding. Names are those of the model inside wrappers (DistributedDataParallel,
+    torch.compile).
+    include, exclude: exact names or globs of modules or parameters; `conv1` does not mean
+    `layer1.0.conv1`. Raises ValueError for an entry that matches nothing, a parameter that cannot
+    be pruned, and when there is nothing to prune.
     """
-    model = _unwrapped(model)
+    model = unwrapped(model)
+    refuse_sharded(model)
+    names = aliases(model)
+    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
+    known += [name for its in names.values() for name in its]
+    excluded = _matched(exclude, known, "exclude")
+    included = _matched(include, known, "include")
+    exact = {*names_of(include)}
+    trained = optimizers.trained()
+    weights = dict(_connecting(model))
+    embeddings = {p for m in model.modules() if isinstance(m, EMBEDDINGS) for p in m.parameters()}
+    scales = {
+        parameter
+        for module in model.modules()
+        if NORMALISATION.search(type_before_parametrizations(module).__name__)
+        for parameter in module.parameters(recurse=False)
+    }
+    found = Targets({}, {}, {}, [])
+    for parameter, its in names.items():
+        name, path = its[0], {part for alias in its for part in ancestry(alias)}
+        plain = parameter not in scales and not name.rpartition(".")[2].startswith("bias")
+        large = plain and sum(size > 1 for size in parameter.shape) >= 2
+        asked = bool(included & path if large else exact & {*its})
+        connects = parameter in weights and parameter not in embeddings
+        if not excluded.isdisjoint(path):
+            found.dense[name] = "excluded"
+        elif not parameter.requires_grad or parameter not in trained:
+            found.dense[name] = "not trained"
+        elif asked or connects:
+            found.pruned[name] = parameter
+            if its_source := _source(name, *weights[parameter]) if parameter in weights else None:
+                found.sources[name] = its_source
+        elif not large:
+            found.dense[name] = "bias, scale or token"
+        else:
+            found.dense[name] = "embedding" if parameter in embeddings else "no layer's weight"
+            found.unsure.append(name)
+    for entry in names_of(include):
+        parts = _matched([entry], known, "include")
+        reached = [n for n in names.values() if any(not parts.isdisjoint(ancestry(a)) for a in n)]
+        if not any(n[0] in found.pruned or found.dense[n[0]] == "excluded" for n in reached):
+            raise ValueError(
+                f'include: "{entry}" names no parameter of two or more large axes that the '
+                "optimizer trains; biases, scales and tokens are included by their exact names"
+            )
+    if not found.pruned:
+        raise ValueError(_nothing(model, optimizers, found))
+    return found
+
+
+def aliases(model: nn.Module) -> dict[nn.Parameter, list[str]]:
+    """Returns each parameter's names, several where it is tied."""
     names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
-    known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
-    known += [name for aliases in names.values() for name in aliases]
-    entries = [exclude] if isinstance(exclude, str) else exclude
-    excluded = {name for entry in entries for name in matches(entry, known, "exclude")}
-    held = {p for group in optimizer.param_groups for p in group["params"]}
-    scales = {p for m in model.modules() if isinstance(m, NORMALISATION) for p in m.parameters()}
-    left = {
-        aliases[0]: parameter
-        for parameter, aliases in names.items()
-        if parameter in held
-        and parameter.requires_grad
-        and parameter.dim() >= 2
-        and parameter not in scales
-        and not aliases[0].rpartition(".")[2].startswith("bias")
-        and not any(part in excluded for name in aliases for part in ancestry(name))
-    }
-    if not left:
-        raise ValueError(
-            "nothing to prune: the optimizer trains no parameter of this model that has two or "
-            "more dimensions, is neither bias nor normalisation, and is not excluded"
-        )
-    return left
+    return names
 
 
 def ancestry(name: str) -> list[str]:
@@ -70,7 +134,8 @@ def matches(entry: str, names: list[str], option: str) -> set[str]:
     return found
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Returns the model inside DistributedDataParallel, torch.compile and accelerate's wrappers."""
     while True:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
@@ -78,3 +143,71 @@ def _unwrapped(model: nn.Module) -> nn.Module:
             model = model.get_submodule("_orig_mod")
         else:
             return model
+
+
+def names_of(option: Iterable[str]) -> list[str]:
+    """Returns the entries of an option, which may be one name."""
+    return [option] if isinstance(option, str) else [*option]
+
+
+def _matched(option: Iterable[str], known: list[str], name: str) -> set[str]:
+    return {match for entry in names_of(option) for match in matches(entry, known, name)}
+
+
+def _connecting(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[nn.Module, str]]]:
+    """Yields the parameters behind the weights of layers that connect, with layer and weight."""
+    # transformers' Conv1D is a linear layer; where it is not imported, no model has one
+    conv1d = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", nn.Linear)
+    for module in model.modules():
+        names: Iterable[str] = ()
+        if isinstance(module, (nn.Linear, nn.Bilinear, _ConvNd, conv1d)):
+            names = ["weight"]
+        elif isinstance(module, nn.RNNBase):
+            names = [name for name in module._flat_weights_names if name.startswith("weight")]
+        elif isinstance(module, nn.RNNCellBase):
+            names = ["weight_ih", "weight_hh"]
+        elif isinstance(module, nn.MultiheadAttention):  # its out_proj is a Linear
+            names = [f"{of}_proj_weight" for of in ("in", "q", "k", "v")]
+        for name in names:
+            parameter = dict(module.named_parameters()).get(parameter_name(module, name))
+            if parameter is not None:
+                yield parameter, (module, name)
+
+
+def _source(name: str, module: nn.Module, weight: str) -> Source | None:
+    try:
+        return source(module, weight)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def refuse_sharded(model: nn.Module) -> None:
+    """Raises ValueError for parameters of which a process holds a part, or that have no values."""
+    for name, module in model.named_modules():
+        if type(module).__name__ == "FullyShardedDataParallel":
+            raise ValueError(
+                f"{name or 'the model'}: FullyShardedDataParallel flattens its weights and splits "
+                "them over processes, so layers cannot be pruned to an exact count; train with "
+                "DistributedDataParallel, or apply masks before wrapping"
+            )
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise ValueError(f"{name}: has no shape yet; run a batch through the model first")
+        if type(parameter.data).__name__ == "DTensor" or hasattr(parameter, "ds_id"):
+            raise ValueError(
+                f"{name}: is split over processes (fully_shard, tensor parallelism or ZeRO-3), so "
+                "it cannot be pruned to an exact count; train with DistributedDataParallel"
+            )
+
+
+def _nothing(model: nn.Module, optimizers: Optimizers, found: Targets) -> str:
+    """Returns why there is nothing to prune."""
+    if not optimizers.trained() & {*model.parameters()}:
+        return (
+            "nothing to prune: the optimizer holds no parameter of this model; it was made for "
+            "another model, or for flattened copies of the parameters"
+        )
+    return (
+        "nothing to prune: no weight of a layer that connects is trained by the optimizer and not "
+        f"excluded{'; include= can name ' + ', '.join(found.unsure[:5]) if found.unsure else ''}"
+    )

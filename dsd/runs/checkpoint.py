@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dsd.errors import UserError
+from dsd.pruning.sparsifier import masks_of
 from dsd.runs.files import sha256, whole_file, write_atomically
 
 FORMAT = 2  # of the pointer: 1, without `format`, was the same
@@ -54,6 +55,11 @@ def load(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: cannot be read ({why}); {remedy}") from None
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds no checkpoint of dsd's; {remedy}")
+    if "sparsifier" in state:  # held and saved as bits
+        try:
+            state["sparsifier"]["masks"] = masks_of(state["sparsifier"])
+        except (ValueError, TypeError, KeyError, RuntimeError) as error:
+            raise UserError(f"{path}: its masks cannot be read ({error}); {remedy}") from None
     return state
 
 

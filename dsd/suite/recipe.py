@@ -167,7 +167,8 @@ class Recipe(_Strict):
     corpus: str
     table: str | None = None  # the paper's table (results/paper/<table>.csv)
     column: str | None = None  # prefix of its columns, where the table has several recipes
-    exclude: tuple[str, ...] = ()  # not pruned, besides biases and normalisation
+    include: tuple[str, ...] = ()  # pruned, besides the weights of layers that connect
+    exclude: tuple[str, ...] = ()  # not pruned
     momentum: Literal["pruned", "reset", "keep"] = "pruned"  # at prune and at re-dense
     carry_over: Literal["last", "best_heldout"] = "last"  # the epoch whose weights the phase keeps
     dense_seed: Annotated[int, Field(ge=0)] | None = None  # all seeds branch from this one's dense

@@ -88,7 +88,13 @@ class Run:
         recipe = self.recipe
         try:
             sparsifier = Sparsifier(
-                net, optimizer, phase.sparsity, recipe.exclude, recipe.momentum, scope=phase.scope
+                net,
+                optimizer,
+                phase.sparsity,
+                recipe.exclude,
+                recipe.momentum,
+                include=recipe.include,
+                scope=phase.scope,
             )
             for other in recipe.phases.values():  # fails now, not after days of the dense phase
                 groups(sparsifier.layers, other.sparsity, other.scope)

@@ -1,7 +1,10 @@
 """Arrows between the rooms of dsd/ point down only: cli -> training, export -> runs -> suite ->
-pruning. The library (pruning) needs torch alone, and dsd/ knows no task, network or corpus."""
+pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone, and dsd/
+knows no task, network or corpus."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 DSD = Path(__file__).parents[2] / "dsd"
 BELOW = {  # a room -> the rooms that it may import
     "pruning": set(),
+    "integrations": {"pruning"},
     "suite": {"pruning"},
     "runs": {"pruning", "suite"},
     "training": {"pruning", "suite", "runs"},
@@ -42,9 +46,26 @@ def test_arrows_point_down(file):
 
 
 def test_the_library_needs_torch_alone():
-    tops = {name.partition(".")[0] for f in DSD.glob("pruning/*.py") for name in imported(f)}
-    known = {"torch", "dsd", "math", "collections", "typing", "difflib", "fnmatch", "dataclasses"}
-    assert tops <= known | {"__future__", "functools", "itertools", "enum"}
+    library = [*DSD.glob("pruning/*.py"), DSD / "integrations/schedule.py"]
+    tops = {name.partition(".")[0] for file in library for name in imported(file)}
+    assert tops <= {"torch", "dsd"} | sys.stdlib_module_names
+    for name in ("transformers", "lightning"):  # each needs its own library besides, no other
+        tops = {n.partition(".")[0] for n in imported(DSD / f"integrations/{name}.py")}
+        assert tops <= {"torch", "dsd", name, f"pytorch_{name}"} | sys.stdlib_module_names
+
+
+def test_the_library_imports_no_room_of_the_suite():
+    """`import dsd` costs little beyond torch: the suite's packages stay out."""
+    listing = (
+        "import sys, torch; before = {*sys.modules}; import dsd, dsd.integrations;"
+        "print(*sorted({*sys.modules} - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True)
+    added = done.stdout.split()
+    assert "dsd.pruning.sparsifier" in added, done.stderr
+    assert {name.partition(".")[0] for name in added} <= {"dsd", "torch"} | sys.stdlib_module_names
+    rooms = {name.split(".")[1] for name in added if name.startswith("dsd.")}
+    assert rooms == {"pruning", "integrations", "errors"}
 
 
 def test_every_room_is_known():

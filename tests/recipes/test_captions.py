@@ -143,7 +143,7 @@ def test_the_recipe_carries_the_papers_schedule_and_prunes_all_but_the_embedding
     with torch.device("meta"):
         net = build("neuraltalk")
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), 0.1)
-    assert sorted(prunable(net, optimizer, recipe.exclude)) == ["WLSTM", "Wd", "We"]
+    assert sorted(prunable(net, optimizer, recipe.exclude, recipe.include)) == ["WLSTM", "Wd", "We"]
 
 
 def test_weights_are_read_with_their_words(task, tmp_path):

@@ -1,7 +1,9 @@
 """Every recipe of the suite is tested by being there: its file, plans, a step, a score, a run."""
 
 import functools
+import json
 import math
+import warnings
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import torch
 import yaml
 from accelerate import Accelerator
 
+from analysis.figures.layers import network
+from dsd import Sparsifier
 from dsd.pruning.targets import prunable
 from dsd.runs.record import read, read_examples
 from dsd.suite.folder import Suite
@@ -17,6 +21,7 @@ from dsd.suite.recipe import Recipe, validate
 from dsd.suite.task import ALONE, Shard, Task
 from dsd.training.evaluate import evaluate_split
 from dsd.training.optimizers import make_optimizer
+from models import build
 
 SUITE = Suite(Path(__file__).parents[2])
 ARMS = ("baseline", "dsd", "finetune", "random", "llr", "sparse")
@@ -74,6 +79,21 @@ def test_its_plans_are_those_of_the_arms(name):
             assert (first.mask, recipe.arms[arm].keep_mask) == (mask, arm == "sparse")
 
 
+@every_recipe
+def test_the_pruned_layers_are_those_of_finished_runs(name):
+    """Runs say which layers they prune; a recipe that named others would train them all again."""
+    networks = json.loads((Path(__file__).parent / "pruned_layers.json").read_text())
+    for recipe in at_every_scale(name):
+        its = network(name, recipe.task)
+        with torch.device("meta"):
+            net = build(its)
+        optimizer = make_optimizer(recipe.optimizer, net.parameters(), lr=0.1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # all is decided: included or excluded
+            s = Sparsifier(net, optimizer, 0.5, recipe.exclude, include=recipe.include)
+        assert s.layers == networks[its]
+
+
 @functools.lru_cache(maxsize=1)
 def miniature_task(name: str, miniatures: Path) -> Task:
     recipe = SUITE.recipe(name, "mini")
@@ -90,7 +110,7 @@ def test_the_miniature_trains_a_step_and_is_scored(name, miniatures, monkeypatch
     net = task.model()
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), recipe.phases["dense"].lr)
     for other in at_every_scale(name):  # raises ValueError where an entry names nothing
-        assert prunable(net, optimizer, other.exclude)
+        assert prunable(net, optimizer, other.exclude, other.include)
     first = next(net.parameters())
     before = first.detach().clone()
 

@@ -236,7 +236,7 @@ def test_only_fully_connected_and_recurrent_layers_are_pruned(name):
     settings = Settings.model_validate({**recipe.task, "hidden": 8})
     net = network(settings)
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), 0.1)
-    pruned = set(prunable(net, optimizer, recipe.exclude))
+    pruned = set(prunable(net, optimizer, recipe.exclude, recipe.include))
     assert not any(p.startswith(("conv", "output", "norm")) for p in pruned)
     matrices = {n for n, p in net.named_parameters() if p.dim() > 1}
     assert {n for n in matrices - pruned if not n.startswith(("conv", "output"))} == set()

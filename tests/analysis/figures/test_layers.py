@@ -21,7 +21,8 @@ def test_the_default_layer_is_there_and_pruned(name):
     assert its in DEFAULTS, "name the layer to draw in analysis/figures/layers.py"
     with torch.device("meta"):
         net = build(its)
-    pruned = prunable(net, make_optimizer(recipe.optimizer, net.parameters(), 0.1), recipe.exclude)
+    optimizer = make_optimizer(recipe.optimizer, net.parameters(), 0.1)
+    pruned = prunable(net, optimizer, recipe.exclude, recipe.include)
     assert choose(its, pruned, None) == DEFAULTS[its]
 
 

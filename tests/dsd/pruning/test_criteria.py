@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dsd import Gradual, Sparsifier, blockwise
 from dsd.pruning.criteria import CRITERIA, criterion_of, magnitude, name_of, random
 
 
@@ -45,3 +46,29 @@ def test_random_scores_tell_nothing_of_the_weights():
     assert len(one.unique()) == 100
     with pytest.raises(ValueError, match="none is given"):
         random(torch.zeros(2), None)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(16, 6), nn.Conv2d(8, 4, 3), nn.Conv1d(8, 4, 1)])
+@pytest.mark.parametrize(("n", "size"), [(2, 4), (1, 4), (1, 2), (4, 8)])
+def test_n_of_m(layer, n, size):
+    layer.bias = None
+    optimizer = torch.optim.SGD(layer.parameters(), 0.1)
+    s = Sparsifier(layer, optimizer, n / size, criterion=blockwise("magnitude", size))
+    weight = layer.weight.detach().clone()
+    s.sparsify()
+    mask = s.masks["weight"].movedim(1, -1).reshape(-1, size)
+    assert (mask.sum(1) == size - n).all()
+    blocks = weight.movedim(1, -1).reshape(-1, size).abs()
+    assert (blocks.where(~mask, 0).amax(1) <= blocks.where(mask, torch.inf).amin(1)).all()
+    s.densify()
+
+
+def test_n_of_m_grows_and_is_named():
+    layer = nn.Linear(8, 4, bias=False)
+    s = Sparsifier(
+        layer, torch.optim.SGD(layer.parameters(), 0.1), 0.5, criterion=blockwise("magnitude", 4)
+    )
+    s.sparsify(gradually=Gradual(steps=3, every=1))
+    assert s.state_dict()["gradual"]["criterion"] == "magnitude in blocks of 4"
+    with pytest.raises(ValueError, match="8 inputs are no multiple of 3"):
+        s.sparsify(criterion=blockwise("magnitude", 3))

@@ -68,7 +68,7 @@ def test_reset_and_keep(net, border, train):
             for name, parameter in net.named_parameters():
                 now = tensors(optimizer, parameter)
                 assert all(torch.equal(now[key], old) for key, old in before[name].items())
-        s.remove()
+        s.finish()
         train(net, optimizer)
 
 

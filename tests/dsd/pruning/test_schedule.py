@@ -29,7 +29,7 @@ def model() -> nn.ParameterDict:
 
 def start(net: nn.Module, **options) -> tuple[SGD, Sparsifier]:
     optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9)
-    return optimizer, Sparsifier(net, optimizer, **{"sparsity": 0.6, **options})
+    return optimizer, Sparsifier(net, optimizer, **{"sparsity": 0.6, "include": "*", **options})
 
 
 def step(net: nn.Module, optimizer: SGD, number: int) -> None:
@@ -188,7 +188,7 @@ def test_masks_grow_from_those_held():
     assert pruned(s)["a"] == 44
 
 
-@pytest.mark.parametrize("end", ["densify", "remove", "sparsify", "load_state_dict"])
+@pytest.mark.parametrize("end", ["densify", "finish", "sparsify", "load_state_dict"])
 def test_what_ends_the_masks_ends_the_schedule(end):
     net = model()
     optimizer, s = start(net)

@@ -157,12 +157,35 @@ def test_loading_the_state_of_a_dense_model_drops_the_masks(net, train):
 def test_a_state_that_does_not_fit_changes_nothing(net, spoil, message):
     s = Sparsifier(net, sgd(net), sparsity=0.5)
     s.sparsify()
-    state = s.state_dict()
-    s.remove()
+    state = {"masks": s.masks}
+    s.finish()
     spoil(state["masks"])
     with pytest.raises(ValueError, match=message):
         s.load_state_dict(state)
     assert not s.active
+
+
+def test_a_state_of_earlier_versions_is_read(net, train, assert_held):
+    """It has bool masks; the present one has a bit for each weight."""
+    s = Sparsifier(net, sgd(net), sparsity=0.5)
+    s.sparsify()
+    state, old = s.state_dict(), {"masks": s.masks}
+    sizes = {
+        name: (saved["bits"].dtype, saved["bits"].numel()) for name, saved in state["masks"].items()
+    }
+    assert sizes["fc.weight"] == (torch.uint8, 3)  # 20 bits
+    assert {name: tuple(saved["shape"]) for name, saved in state["masks"].items()} == {
+        name: tuple(mask.shape) for name, mask in old["masks"].items()
+    }
+    s.finish()
+    for saved in (old, state):
+        optimizer = sgd(net)
+        other = Sparsifier(net, optimizer, sparsity=0.1)
+        other.load_state_dict(saved)
+        train(net, optimizer)
+        assert_held(other, net, 0.5)
+        assert all(torch.equal(mask, old["masks"][name]) for name, mask in other.masks.items())
+        other.finish()
 
 
 def test_a_state_of_something_else(net):

@@ -67,8 +67,11 @@ def test_tied_weights_are_pruned_once_and_excluded_by_either_name():
     net.add_module("hidden", nn.Linear(4, 4))
     net.add_module("out", nn.Linear(4, 7))
     net.out.weight = net.embed.weight
-    assert list(prunable(net, sgd(net))) == ["embed.weight", "hidden.weight"]
-    assert list(prunable(net, sgd(net), ["out"])) == ["hidden.weight"]
+    assert list(prunable(net, sgd(net))) == ["hidden.weight"]
+    for name in ("embed", "out"):
+        named = prunable(net, sgd(net), include=[name])
+        assert list(named) == ["embed.weight", "hidden.weight"]
+        assert list(prunable(net, sgd(net), [name], ["hidden"])) == ["hidden.weight"]
 
 
 @pytest.mark.parametrize(

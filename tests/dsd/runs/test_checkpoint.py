@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from dsd import Sparsifier
 from dsd.errors import UserError
 from dsd.runs import checkpoint
 from dsd.runs.files import lock, sha256
@@ -188,3 +189,16 @@ def test_the_format_is_checked(tmp_path):
     path.write_text(json.dumps({**pointer, "format": 99}))
     with pytest.raises(UserError, match="has format 99; update this program"):
         checkpoint.load(tmp_path)
+
+
+def test_masks_are_read_as_bool_whether_saved_as_bits_or_as_earlier_versions_did(tmp_path):
+    mask = torch.rand(5, 7) < 0.5
+    layer = torch.nn.Linear(7, 5)
+    s = Sparsifier(layer, torch.optim.SGD(layer.parameters(), 0.1), 0.5)
+    s.load_state_dict({"masks": {"weight": mask}})
+    for saved in (s.state_dict(), {"masks": {"weight": mask}}):
+        checkpoint.save(tmp_path, {"sparsifier": saved})
+        state = checkpoint.load(tmp_path)
+        assert state is not None
+        assert torch.equal(state["sparsifier"]["masks"]["weight"], mask)
+        s.load_state_dict(state["sparsifier"])
