@@ -56,6 +56,10 @@ app = typer.Typer(
     A first run, without any data: `dsd run imagenet-resnet18 --scale mini --arm all`.""",
 )
 
+# Idle threads sleep: beside other work those that spin can be a hundred times slower. Read when
+# torch is imported, which is later.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")]
 Settings = Annotated[
     list[str] | None,

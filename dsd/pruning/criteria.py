@@ -10,20 +10,22 @@ To add one, write a function below and its line in CRITERIA. Or give Sparsifier 
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:  # recipes are read without torch, and they name criteria
+    import torch
+    from torch import Tensor, nn
 
 # (weight, generator) -> scores of the weight's shape; it may also use weight.grad.
-Criterion = Callable[[nn.Parameter, torch.Generator | None], Tensor]
+Criterion = Callable[["nn.Parameter", "torch.Generator | None"], "Tensor"]
 
 
-def magnitude(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def magnitude(weight: "Tensor", generator: "torch.Generator | None" = None) -> "Tensor":
     """Returns |w|, the criterion of Algorithm 1 (Han et al., ICLR 2017)."""
     return weight.detach().abs()
 
 
-def random(weight: Tensor, generator: torch.Generator | None) -> Tensor:
+def random(weight: "Tensor", generator: "torch.Generator | None") -> "Tensor":
     """Returns scores drawn uniformly, whatever the weights' values: the random control.
 
     They are drawn on the generator's device, so one seed gives one mask wherever the weights are.
@@ -31,6 +33,8 @@ def random(weight: Tensor, generator: torch.Generator | None) -> Tensor:
     """
     if generator is None:
         raise ValueError("random scores are drawn from a generator, but none is given")
+    import torch
+
     scores = torch.empty(weight.shape, dtype=torch.int32, device=generator.device)
     return scores.random_(generator=generator)
 
@@ -44,7 +48,7 @@ def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
     """
     scores_of = criterion_of(criterion)
 
-    def ranks(weight: nn.Parameter, generator: torch.Generator | None) -> Tensor:
+    def ranks(weight: "nn.Parameter", generator: "torch.Generator | None") -> "Tensor":
         scores = scores_of(weight, generator).movedim(1, -1)
         if scores.shape[-1] % size:
             raise ValueError(f"{scores.shape[-1]} inputs are no multiple of {size}")

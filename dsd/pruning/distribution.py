@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
-from dsd.pruning.targets import ancestry, matches
+from dsd.pruning.names import ancestry, matches
 
 Scope = Literal["layer", "global"]
 Sparsity = float | Mapping[str, float]

@@ -12,10 +12,11 @@ from dsd.pruning import ranks
 from dsd.pruning.bits import BitMask, pack, unpack
 from dsd.pruning.criteria import Criterion, criterion_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
+from dsd.pruning.growth import Growth
 from dsd.pruning.masks import choose
 from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
 from dsd.pruning.optimizers import Handle, Optimizers
-from dsd.pruning.schedule import Gradual, Growth
+from dsd.pruning.schedule import Gradual
 from dsd.pruning.targets import (
     Targets,
     aliases,

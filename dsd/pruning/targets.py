@@ -3,8 +3,6 @@
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from torch import nn
@@ -12,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from dsd.pruning.names import ancestry, matches
 from dsd.pruning.optimizers import Optimizers
 from dsd.pruning.parametrized import Source, parameter_name, source
 
@@ -111,27 +110,6 @@ def aliases(model: nn.Module) -> dict[nn.Parameter, list[str]]:
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
     return names
-
-
-def ancestry(name: str) -> list[str]:
-    """Returns the modules that hold a parameter, and its name: a.b.weight -> a, a.b, a.b.weight."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-
-
-def matches(entry: str, names: list[str], option: str) -> set[str]:
-    """Returns the names that an entry of an option matches, by exact name or glob.
-
-    Raises ValueError when it matches none, with the nearest name.
-    """
-    found = {name for name in names if fnmatchcase(name, entry)}
-    if not found:
-        nearest = get_close_matches(entry, names, n=1, cutoff=0)
-        raise ValueError(
-            f'{option}: no module or parameter is named "{entry}"; '
-            f"the nearest is {', '.join(nearest) or 'none'}"
-        )
-    return found
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
