@@ -3,6 +3,7 @@ PYTHON ?= python3
 SEED ?= 0
 BIN := .venv/bin
 export UV_HTTP_TIMEOUT ?= 300
+export OMP_WAIT_POLICY ?= passive
 
 # One target for each arm of each recipe, read from the `arms:` section of the YAML files.
 RECIPES := $(sort $(wildcard recipes/*/*.yaml))

@@ -170,7 +170,7 @@ def run(
         chosen.plan(name)
     corpus = corpus_folder(suite, chosen, runs)
     accelerator = make_accelerator(device, precision, compile)
-    set_deterministic(deterministic)
+    set_deterministic(deterministic, compile)
     options = Options(
         precision=precision,
         channels_last=channels_last,

@@ -1,6 +1,7 @@
 """Device, precision and determinism, as the command says."""
 
 import os
+import sys
 
 import torch
 from accelerate import Accelerator
@@ -30,11 +31,14 @@ def make_accelerator(device: str, precision: str = "fp32", compile: bool = False
     )
 
 
-def set_deterministic(wanted: bool) -> None:
+def set_deterministic(wanted: bool, compile: bool = False) -> None:
     """Makes torch use algorithms that give the same bits every time, or lets it choose."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    if "torch._inductor.config" in sys.modules or compile:
+        torch.use_deterministic_algorithms(wanted, warn_only=True)
+    else:  # the same, without the second that importing the compiler takes
+        torch._C._set_deterministic_algorithms(wanted, warn_only=True)
     torch.backends.cudnn.benchmark = not wanted
     torch.set_float32_matmul_precision("highest")  # fp32 in the record means fp32
     torch.backends.cudnn.allow_tf32 = False
