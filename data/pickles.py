@@ -41,7 +41,7 @@ class _Arrays(pickle.Unpickler):
         )
 
 
-def _latin1(text: str, encoding: str) -> bytes:
+def latin1(text: str, encoding: str) -> bytes:
     """Encodes bytes as Python 3 writes them in protocols 0 to 2, and nothing else."""
     if encoding.lower().replace("-", "") != "latin1":
         raise pickle.UnpicklingError(f"bytes in {encoding}")
@@ -57,7 +57,7 @@ KNOWN: dict[str, Any] = {
     "numpy._core.multiarray._reconstruct": np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
     "numpy._core.multiarray.scalar": np._core.multiarray.scalar,  # type: ignore[attr-defined]
     "numpy._core.numeric._frombuffer": np._core.numeric._frombuffer,  # type: ignore[attr-defined]
-    "_codecs.encode": _latin1,
+    "_codecs.encode": latin1,
     "__builtin__.bytearray": bytearray,
     "builtins.bytearray": bytearray,
     "builtins.bytes": bytes,

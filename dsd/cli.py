@@ -405,7 +405,7 @@ def main() -> NoReturn:
     sys.argv[1:] = words = [word for word in words if word != "--debug"]
     try:
         refuse_empty(words)
-        known = _add_commands(find_suite(), words)
+        known = _add_commands(find_suite() if words != ["--version"] else None, words)
         called = [word for word in words if not word.startswith("-")]
         if called and called[0] not in known:
             the_suite()

@@ -4,18 +4,27 @@ import hashlib
 import pickle
 import re
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from data.npz import load_npz
+from data.pickles import latin1
 from dsd.errors import UserError
 from models.caffe import parameter_name, read_caffemodel
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "net", "module")
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+SAVED_ALONG: list[Any] = [  # many save their arguments and NumPy's numbers along; they run nothing
+    *(Namespace, Counter, np.dtype, *map(type, map(np.dtype, ("f8", "f4", "i8", "i4", "?")))),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    (latin1, "_codecs.encode"),
+]
 TORCHVISION = {  # its names of the networks that we take from it
     "squeezenet": "squeezenet1_0",
     "squeezenet1_1": "squeezenet1_1",
@@ -141,7 +150,7 @@ def _read(source: str, network: str) -> Mapping[str, Tensor]:
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
     """Reads torch's file. Raises ValueError when there is no state dict in it."""
-    with torch.serialization.safe_globals([Namespace]):  # many save their arguments along
+    with torch.serialization.safe_globals(SAVED_ALONG):
         state = torch.load(path, map_location="cpu", weights_only=True)
     for _ in range(2):  # a checkpoint of a wrapper of the model
         inner = [state[name] for name in WRAPPERS if isinstance(state, Mapping) and name in state]

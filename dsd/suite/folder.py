@@ -112,7 +112,7 @@ def announce(root: Path) -> None:
     """Says, once for each suite but the checkout of dsd itself, that its code is about to run."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     known = state / "dsd" / "suites"
-    if root == Path(__file__).parents[2] or str(root) in _lines(known):
+    if root == Path(__file__).resolve().parents[2] or str(root) in _lines(known):
         return
     print(
         f"dsd: {printable(str(root))}: the Python files of this suite run with your rights, use "

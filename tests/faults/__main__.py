@@ -36,6 +36,7 @@ def main() -> int:
     counts |= {name: getattr(given, name) for name in FULL if getattr(given, name) is not None}
     folder = Path(tempfile.mkdtemp(prefix="dsd-faults-"))
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
+    tempfile.tempdir = str(folder)  # where reports of what nobody foresaw go
     _import_once()
     started, tallies = time.monotonic(), list[Tally]()
     try:

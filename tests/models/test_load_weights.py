@@ -64,6 +64,7 @@ def test_wrapped_state_dict(tmp_path, source_state, wrapper, prefix):
 def test_weights_as_wrappers_save_them(tmp_path, source_state, name, prefix):
     inner = {"n_averaged": torch.tensor(3)} | {prefix + k: v for k, v in source_state.items()}
     saved = {"state_dict": inner, "args": Namespace(lr=0.1, data="/x"), "epoch": 3}
+    saved |= {"best_acc1": np.float64(71.2), "step": np.int64(9), "lr": np.float32(0.1)}
     torch.save(saved, tmp_path / name)
     net = build("resnet20")
     load_weights(net, tmp_path / name, network="resnet20")
