@@ -6,8 +6,6 @@ noncentral F, whose distribution scipy has without gaps.
 
 from bisect import bisect_left
 
-from scipy import optimize, stats
-
 MOST_SEEDS = 1_000_000
 
 
@@ -16,6 +14,8 @@ def power_of(effect: float, sd: float, n: int, alpha: float = 0.05) -> float:
 
     `sd`: of the differences between runs of one seed, in the effect's unit.
     """
+    from scipy import stats  # it takes a second, and kept results need none of it
+
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
     return 1 - float(stats.ncf.cdf(critical**2, 1, n - 1, n * (effect / sd) ** 2))
 
@@ -25,6 +25,8 @@ def detectable(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> fl
     _check(sd, power, alpha)
     if n < 2:
         raise ValueError(f"n is {n}: one seed leaves no spread to judge by")
+    from scipy import optimize
+
     most = 2.0
     while power_of(most, 1.0, n, alpha) < power:
         most *= 2

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analysis import statistics
+from analysis.cache import remember
 from analysis.claims import CLAIMS, TASKS, Claim, Task
 from analysis.groups import Group, paired
 from analysis.power import detectable
@@ -46,7 +47,7 @@ class Verdict:
         if not self.effects or not statistics.varies(self.effects):
             return None
         _, sd, n = spread(self.effects)
-        return detectable(sd, n) if sd else None
+        return remember(["detectable", sd, n], lambda: detectable(sd, n)) if sd else None
 
     @property
     def gain(self) -> float | None:

@@ -99,7 +99,10 @@ def pages(results: Results) -> list[Page]:
         Page(
             "other_conditions",
             "Under other conditions than the paper's",
-            ours=[other_conditions.table(results, group) for group in results.apart],
+            ours=[
+                other_conditions.overview(results),
+                *(other_conditions.table(results, group) for group in results.apart),
+            ],
         ),
         _beside("table1", [table1.table(results)], legend=PAPERS),
         *_images(results),

@@ -47,7 +47,11 @@ def overview(results: Results) -> Table:
         Column(header="test set", value=lambda row: split_name(row.split)),
         Column(header="metric", value=lambda row: metric_name(row.metric)),
         Column(header="seeds", value=seeds),
-        Column("ours", "{}", Kind(lambda value, n: plus_minus(value, n) if value else "not run")),
+        Column(
+            header="{}",
+            value=lambda row: row.ours,
+            kind=Kind(lambda value, n: plus_minus(value, n) if value else "not run"),
+        ),
         *gains("dsd's gain over {}", of="dsd"),
         Column(header="why apart", value=why),
     )

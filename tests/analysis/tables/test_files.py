@@ -104,7 +104,11 @@ def test_every_page_has_its_markdown_and_csv(house):
     pages = {page.name: page for page in tables.pages(house.results)}
     assert {*(f"table{n}" for n in range(1, 10)), "appendix", "model_zoo"} <= pages.keys()
     written = house.written()
-    for name in pages.keys() - {"table5", "weights"}:  # which these records have nothing for
+    for name in pages.keys() - {
+        "table5",
+        "weights",
+        "losses",
+    }:  # which these records have nothing for
         markdown = written[f"{name}.md"]
         assert markdown.startswith("<!-- written by `dsd tables`; do not edit -->\n# ")
         assert len(written[f"{name}.csv"].splitlines()) > 1
@@ -114,22 +118,19 @@ def test_every_page_has_its_markdown_and_csv(house):
 
 def test_the_module_of_a_page_is_found_by_its_name():
     modules = [path.stem for path in (ROOT / "analysis" / "tables").glob("*.py")]
-    elsewhere = {"model_zoo": "paper_versus_ours"}
+    elsewhere = {"model_zoo": "paper_versus_ours", "losses": "verdicts"}
     for page in tables.pages(results.Results(Suite(ROOT), [])):
         name = elsewhere.get(page.name, page.name)
         assert [one for one in modules if name in one.split("_") or name == one], page.name
 
 
-def test_the_readme_has_a_line_for_each_other_condition_and_test_set(house):
-    readme = house.suite.root / "README.md"
-    readme.write_text(f"{BEGIN}{END}")
+def test_other_conditions_begin_with_a_line_for_each_and_its_test_sets(house):
     house.three_seeds(scale="short", notes=["CIFAR-10, JPEG q75"])
     house.run("llr", 0, 30.0, scale="short", notes=["CIFAR-10, JPEG q75"])
     house.run("dsd", 0, 27.0, recipe="images-resnet20", scale="mini")
     house.run("dsd", 0, 20.0, recipe="images-own", metric="wer_pct", tests=("clean", "other"))
     house.run("dsd", 0, 28.0, overrides=("phases.sparse.lr=0.02",))
-    main, others = house.written()["README.md"].split("**Under other conditions**")
-    assert cells(main, "ResNet-18")["ours: dsd"] == "not run"
+    others = house.written()["other_conditions.md"].split("\n\n**")[1]
     assert cells(others, "ResNet-18") == {
         "": "ResNet-18",
         "corpus": "images",
@@ -236,7 +237,7 @@ def test_latex_is_made_on_demand_and_nothing_else(house, monkeypatch):
     assert {*shown.stdout.splitlines()} == {f"tex/tables/{name}.tex" for name in written}
     assert not Path("results/tables").exists()
     pages = {page.name: page for page in tables.pages(house.results)}
-    assert written.keys() == pages.keys() - {"table5", "weights", "other_conditions"}
+    assert written.keys() == pages.keys() - {"table5", "weights", "other_conditions", "losses"}
     for name, text in written.items():
         count = len(pages[name].grids)
         assert text.count(r"\begin{table}") == text.count(r"\end{table}") == count
