@@ -158,7 +158,7 @@ def test_a_line_may_be_empty_and_counts(tmp_path):
     spoken, written = tmp_path / "h", tmp_path / "r"
     spoken.write_bytes(b"a b\n\n")
     written.write_bytes("a b\nä\N{LINE SEPARATOR}c\n".encode())
-    assert "ratio=0.500, hyp_len=2, ref_len=4" in bleu(spoken, written).stdout
+    assert "ratio=0.667, hyp_len=2, ref_len=3" in bleu(spoken, written).stdout
     spoken.write_bytes(b"\n")
     written.write_bytes(b"\n")
     assert "0.0/0.0/0.0/0.0 (BP=1.000, ratio=0.000, hyp_len=0" in bleu(spoken, written).stdout
