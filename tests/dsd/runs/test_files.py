@@ -12,6 +12,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import torch
+from dsd.errors import UserError
 from dsd.runs import checkpoint
 from dsd.runs.files import write_atomically
 folder, size = Path(sys.argv[1]), int(sys.argv[2])
