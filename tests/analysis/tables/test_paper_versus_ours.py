@@ -98,7 +98,7 @@ APART = {
 def test_other_conditions_never_stand_beside_the_papers_figures(house, reason):
     three_arms(house, **APART[reason])
     assert cells(row(house), *OURS, *GAINS) == NOT_RUN
-    _, grid = house.page("other_conditions").grids
+    *_, grid = house.page("other_conditions").grids
     assert reason in grid.notes[0]
     assert {"a note of the recipe", "a shorter schedule"} & {*grid.notes}
     columns = ("top-1 error (%)", "gain over baseline", "gain over finetune")
