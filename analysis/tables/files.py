@@ -89,7 +89,7 @@ def pages(results: Results) -> list[Page]:
         Page(
             "verdicts",
             "What our runs say of the paper's claims",
-            ours=[verdicts.table(results)],
+            [verdicts.table(results)],  # with the paper's: run or not
             legend=verdicts.NOTES,
         ),
         Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),
