@@ -53,7 +53,7 @@ def check(suite: Suite) -> None:
     if unknown := [name for name in names if name not in made]:
         raise UserError(f"{_listed(unknown)}: no record gives this; remove it, and from the pages")
     if stale := [n for n in names if not _is(folder / f"{n}.png", plots.svg(made[n]()))]:
-        raise UserError(f"{_listed(stale)}: stale; draw anew with: dsd figures")
+        raise UserError(f"{_listed(stale)}: stale; draw again with: dsd figures")
 
 
 def standard(suite: Suite) -> dict[str, Draw]:

@@ -182,7 +182,7 @@ def check(suite: Suite, wanted: dict[Path, str]) -> None:
     """Raises UserError that names the generated files that are stale."""
     names = [str(path.relative_to(suite.root)) for path in stale(wanted)]
     if names:
-        raise UserError(f"{', '.join(names)}: stale; write anew with: dsd tables")
+        raise UserError(f"{', '.join(names)}: stale; write again with: dsd tables")
 
 
 def write(wanted: dict[Path, str]) -> list[Path]:

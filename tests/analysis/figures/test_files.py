@@ -44,7 +44,7 @@ def test_each_recipe_has_its_figures_and_the_sweep_one(drawn):
 
 def test_a_stale_figure_is_named_and_drawn_anew(drawn):
     drawn.run("dsd", 1, 30.0, stages=pruned_once())  # seed 1: in the mean alone
-    fault = "^results/figures/images-resnet18.budgets.png: stale; draw anew with: dsd figures$"
+    fault = "^results/figures/images-resnet18.budgets.png: stale; draw again with: dsd figures$"
     with pytest.raises(UserError, match=fault):
         files.check(drawn.suite)
     assert [path.name for path in files.draw(drawn.suite)] == ["images-resnet18.budgets.png"]

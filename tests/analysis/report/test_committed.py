@@ -31,5 +31,5 @@ def test_the_pictures_that_pages_show_are_committed_and_no_others():
 def test_the_committed_report_is_fresh(monkeypatch):
     monkeypatch.delenv("FLICKR8K", raising=False)
     made = write.page(Suite(ROOT), ROOT / "results" / "runs", None)
-    stale = "results/report.html is stale; write anew with: dsd report"
+    stale = "results/report.html is stale; write again with: dsd report"
     assert made == (ROOT / "results" / "report.html").read_text(encoding="utf-8"), stale
