@@ -25,10 +25,11 @@ from benchmarks.pairs import ROOT, Way, compare, options, write
 from data.images import ImageSet
 from dsd.suite.recipe import Recipe, load_recipe
 from dsd.suite.task import ALONE
+from dsd.training.device import Options
 from dsd.training.optimizers import make_optimizer
 from dsd.training.phase import finish_epoch, train_epoch
 from dsd.training.progress import Reporter
-from dsd.training.run import Options, Run
+from dsd.training.run import Run
 from dsd.training.state import TrainState
 from dsd.training.stop import Stop
 from recipes.images import ImageTask, Settings

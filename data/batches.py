@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -31,26 +31,43 @@ def parts(batches: Sequence[S], first_step: int, shard: Shard) -> list[S]:
     return [shard.part(batch) for batch in batches[first_step:]]
 
 
-def in_workers(
-    dataset: Dataset[T | UserError], batches: list[np.ndarray], workers: int
-) -> Iterator[T]:
-    """Yields `dataset[batch]` for each batch of places, read in so many processes (0: in this one).
+class Reader(Generic[T]):
+    """Reads `dataset[job]` for each job of an epoch, in so many processes (0: in this one).
 
-    Raises the UserError that the dataset returns: raised in a worker it would be a traceback.
+    The processes stay from epoch to epoch. One epoch is read at a time.
     """
-    loader: DataLoader[T | UserError] = DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=batches,  # one item is one batch
-        num_workers=min(workers, len(batches)),
-        collate_fn=_as_it_is,
-        worker_init_fn=_outlive_signals,
-        generator=torch.Generator(),  # without it, iterating draws from the global generator
-    )
-    for item in loader:
-        if isinstance(item, UserError):
-            raise item
-        yield item
+
+    def __init__(self, dataset: Dataset[T | UserError], workers: int) -> None:
+        self._dataset, self._workers = dataset, workers
+        self._jobs: list[Any] = []  # of the epoch; the loader reads it anew each time
+        self._loader: DataLoader[T | UserError] | None = None
+
+    def __call__(self, jobs: Sequence[Any]) -> Iterator[T]:
+        """Yields what each job gives; a job is a batch's places, and what else the dataset needs.
+
+        Raises the UserError that the dataset returns: raised in a worker it would be a traceback.
+        """
+        here = (self._dataset[job] for job in jobs)
+        for item in self._in_workers(jobs) if self._workers else here:
+            if isinstance(item, UserError):
+                raise item
+            yield item
+
+    def _in_workers(self, jobs: Sequence[Any]) -> Iterable[T | UserError]:
+        self._jobs[:] = jobs
+        if self._loader is None:
+            self._loader = DataLoader(
+                self._dataset,
+                batch_size=None,
+                sampler=self._jobs,  # one item is one batch
+                num_workers=self._workers,
+                persistent_workers=True,
+                pin_memory=torch.cuda.is_available(),
+                collate_fn=_as_it_is,
+                worker_init_fn=_outlive_signals,
+                generator=torch.Generator(),  # else iterating draws from the global generator
+            )
+        return self._loader
 
 
 def generator(*numbers: int) -> torch.Generator:

@@ -6,6 +6,7 @@ network is.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -21,11 +22,11 @@ PCA_VECTORS = np.array(
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Pixels of 0..255, in this order of RGB, less the mean over the deviation."""
+    """Pixels of 0..255 less the mean over the deviation, of RGB, or of BGR as OpenCV reads them."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    order: tuple[int, int, int] = (0, 1, 2)
+    bgr: bool = False
 
     def __call__(self, images: Tensor, drawn: Tensor | None = None) -> Tensor:
         """Returns (B, 3, H, W) float32 of (B, 3, H, W) uint8, in the same memory format.
@@ -35,9 +36,9 @@ class Normalisation:
         if drawn is not None:
             return self._drawn(images, drawn)
         pixels = images.to(torch.float32)
-        if self.order != (0, 1, 2):
-            pixels = pixels[:, self.order]
-        mean, std = (pixels.new_tensor(x)[:, None, None] for x in (self.mean, self.std))
+        if self.bgr:
+            pixels = pixels.flip(1)
+        mean, std = _constants(self, images.device)
         return pixels.sub_(mean) if self.std == (1.0, 1.0, 1.0) else pixels.sub_(mean).div_(std)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
@@ -58,6 +59,13 @@ class Normalisation:
         shift = torch.baddbmm(shift, of_mean, pixels.mean(2, keepdim=True))
         found = torch.baddbmm(shift, matrix, pixels).view(images.shape)
         return found.contiguous(memory_format=torch.channels_last) if last else found
+
+
+@cache  # copying them to a GPU at every step would wait for it
+def _constants(colours: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns the mean and the deviation, (3, 1, 1)."""
+    pair = torch.tensor([colours.mean, colours.std])[..., None, None].to(device)
+    return pair[0], pair[1]
 
 
 def jitter(rng: np.random.Generator, strength: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.batches import generator, in_batches, in_workers, parts
+from data.batches import Reader, generator, in_batches, parts
 from data.images import CorruptImage, ImageSet
 from data.transforms import Cifar, FilePreprocessing, Preprocessing
 from dsd.errors import UserError
@@ -23,9 +23,9 @@ Batch = dict[str, Tensor]
 class Loader:
     """Batches {"images": (B, 3, H, W), "labels": (B,) int64, "index": (B,) int64}.
 
-    Images of files are uint8 of 0..255, which data/colours.py makes floats of, and "drawn" are
-    what their colours drew, where they do; images in memory are float32. `index` is the place in
-    the set. The last batch of an epoch may be short. Images in memory need the preprocessing
+    The images are uint8 of 0..255; the preprocessing's `colours` makes the network's input of them
+    on the device, and of "drawn", what they drew in training, where they do. `index` is the place
+    in the set. The last batch of an epoch may be short. Images in memory need the preprocessing
     "cifar", files any other; only files are read in `workers` processes.
     With `skip_corrupt` a corrupt image is left out and named once in `skipped`.
     """
@@ -48,9 +48,11 @@ class Loader:
             )
         self.images, self.preprocessing = images, preprocessing
         self.batch_size, self.seed, self.train = batch_size, seed, train
-        self.workers, self.skip_corrupt = workers, skip_corrupt
         self.steps = -(-len(images) // batch_size)  # per epoch
         self.skipped: list[str] = []  # corrupt images left out so far
+        self._read: Reader[tuple[Batch, list[str]]] | None = None
+        if not isinstance(preprocessing, Cifar):
+            self._read = Reader(_Batches(images, preprocessing, skip_corrupt), workers)
 
     def batches(self, epoch: int = 0, first_step: int = 0, shard: Shard = ALONE) -> Iterator[Batch]:
         """Yields this process's part of each batch from `first_step` on.
@@ -61,7 +63,7 @@ class Loader:
         mine = parts(in_batches(self._order(epoch), self.batch_size), first_step, shard)
         if isinstance(self.preprocessing, Cifar):
             return self._from_memory(self.preprocessing, mine, epoch)
-        return self._from_files(self.preprocessing, mine, epoch)
+        return self._from_files(mine, epoch)
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.train:
@@ -74,40 +76,40 @@ class Loader:
         draws = cifar.draws(len(labels), generator(self.seed, epoch, 1)) if self.train else None
         for part in mine:
             index = torch.from_numpy(part)
-            chosen = pixels[index]
-            ready = cifar.evaluate(chosen) if draws is None else cifar.train(chosen, draws[index])
-            yield {"images": ready, "labels": labels[index], "index": index}
+            images = pixels[index].permute(0, 3, 1, 2)
+            batch = {"images": images, "labels": labels[index], "index": index}
+            yield batch if draws is None else {**batch, "drawn": draws[index]}
 
-    def _from_files(
-        self, preprocessing: FilePreprocessing, mine: list[np.ndarray], epoch: int
-    ) -> Iterator[Batch]:
+    def _from_files(self, mine: list[np.ndarray], epoch: int) -> Iterator[Batch]:
+        assert self._read is not None
         seed = (self.seed, epoch) if self.train else None
-        dataset = _Batches(self.images, preprocessing, seed, self.skip_corrupt)
-        for batch, skipped in in_workers(dataset, mine, self.workers):
+        for batch, skipped in self._read([(seed, places) for places in mine]):
             self.skipped += [name for name in skipped if name not in self.skipped]
             yield batch
 
 
 class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
-    """Maps the indices of a batch to (batch, names of skipped images), or to an error."""
+    """Maps (seed, a batch's places) to (batch, names of skipped images), or to an error.
+
+    seed: that of the run and the epoch; None to evaluate.
+    """
 
     def __init__(
-        self,
-        images: ImageSet,
-        preprocessing: FilePreprocessing,
-        seed: tuple[int, int] | None,
-        skip_corrupt: bool,
+        self, images: ImageSet, preprocessing: FilePreprocessing, skip_corrupt: bool
     ) -> None:
         self.images, self.preprocessing = images, preprocessing
-        self.seed, self.skip_corrupt = seed, skip_corrupt
+        self.skip_corrupt = skip_corrupt
 
-    def __getitem__(self, indices: np.ndarray) -> tuple[Batch, list[str]] | UserError:
+    def __getitem__(
+        self, job: tuple[tuple[int, int] | None, np.ndarray]
+    ) -> tuple[Batch, list[str]] | UserError:
+        seed, indices = job
         ready: list[tuple[np.ndarray, np.ndarray | None]] = []
         kept: list[int] = []
         skipped: list[str] = []
         for index in indices.tolist():
             try:
-                ready.append(self._prepare(index))
+                ready.append(self._prepare(index, seed))
                 kept.append(index)
             except CorruptImage as error:
                 if not self.skip_corrupt:
@@ -127,13 +129,15 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
             "labels": torch.from_numpy(self.images.labels[index]),
             "index": torch.from_numpy(index),
         }
-        if self.seed and self.preprocessing.draws_colours:
+        if seed and self.preprocessing.draws_colours:
             drawn = np.array([drawn for _, drawn in ready], np.float32).reshape(-1, 3, 7)
             batch["drawn"] = torch.from_numpy(drawn)
         return batch, skipped
 
-    def _prepare(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _prepare(
+        self, index: int, seed: tuple[int, int] | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         pixels = self.images.read(index)
-        if self.seed is None:
+        if seed is None:
             return self.preprocessing.evaluate(pixels), None
-        return self.preprocessing.train(pixels, np.random.default_rng([*self.seed, index]))
+        return self.preprocessing.train(pixels, np.random.default_rng([*seed, index]))

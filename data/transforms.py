@@ -34,9 +34,8 @@ from data.colours import Normalisation
 from dsd.errors import UserError
 
 IMAGENET = Normalisation((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-CAFFE = Normalisation((104.0, 117.0, 123.0), order=(2, 1, 0))
-CIFAR_MEAN = torch.tensor([125.3, 123.0, 113.9])[:, None, None]  # RGB of 0..255
-CIFAR_STD = torch.tensor([63.0, 62.1, 66.7])[:, None, None]
+CAFFE = Normalisation((104.0, 117.0, 123.0), bgr=True)
+CIFAR = Normalisation((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
 
 Rng = np.random.Generator
 
@@ -114,7 +113,7 @@ class Caffe:
 
 @dataclass(frozen=True)
 class Cifar:
-    """CIFAR-10: normalise, flip, crop of the image padded by zeros. Works on batches of pixels."""
+    """CIFAR-10: normalise, flip, crop of the image padded by zeros; batches, on their device."""
 
     padding: int = 4
 
@@ -123,22 +122,25 @@ class Cifar:
         corners = torch.randint(2 * self.padding + 1, (images, 2), generator=generator)
         return torch.cat([corners, torch.randint(2, (images, 1), generator=generator)], 1)
 
-    def train(self, pixels: Tensor, draws: Tensor) -> Tensor:
-        """Crops (B, H, W, 3) uint8 pixels at their draws: (B, 3, H, W) float32."""
-        height, width = pixels.shape[1:3]
-        top, left, flip = draws.unsqueeze(-1).unbind(1)
-        rows = top + torch.arange(height)  # (B, H)
-        columns = torch.arange(width)
+    def colours(self, images: Tensor, drawn: Tensor | None = None) -> Tensor:
+        """Returns (B, 3, H, W) float32 of (B, 3, H, W) uint8, in the same memory format.
+
+        drawn: their `draws`; the images are flipped and cropped, too.
+        """
+        floats = CIFAR(images)
+        if drawn is None:
+            return floats
+        height, width = images.shape[2:]
+        top, left, flip = drawn.unsqueeze(-1).unbind(1)
+        rows = top + torch.arange(height, device=images.device)  # (B, H)
+        columns = torch.arange(width, device=images.device)
         columns = left + torch.where(flip == 1, columns.flip(0), columns)  # (B, W)
         places = rows[:, :, None] * (width + 2 * self.padding) + columns[:, None, :]
-        padded = F.pad(self.evaluate(pixels), [self.padding] * 4).flatten(2)
+        padded = F.pad(floats, [self.padding] * 4).flatten(2)
         chosen = padded.gather(2, places.flatten(1)[:, None, :].expand(-1, 3, -1))
-        return chosen.view(-1, 3, height, width)
-
-    def evaluate(self, pixels: Tensor) -> Tensor:
-        """Normalises (B, H, W, 3) uint8 pixels: (B, 3, H, W) float32."""
-        floats = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        return floats.sub_(CIFAR_MEAN).div_(CIFAR_STD)
+        chosen = chosen.view(-1, 3, height, width)
+        last = images.is_contiguous(memory_format=torch.channels_last)
+        return chosen.contiguous(memory_format=torch.channels_last) if last else chosen
 
 
 Preprocessing = FbResnet | Torchvision | Caffe | Cifar

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.batches import generator, in_batches, in_workers, parts
+from data.batches import Reader, generator, in_batches, parts
 from data.spectrogram import BINS, Spectrograms
 from data.speech import SpeechSet, encode
 from dsd.errors import UserError
@@ -32,7 +32,8 @@ class Utterances:
         self, speech: SpeechSet, cache: Path | None, *, batch_size: int, seed: int, workers: int = 0
     ) -> None:
         self._dataset = _Batches(speech, Spectrograms(speech, cache))
-        self._batch_size, self._seed, self._workers = batch_size, seed, workers
+        self._read = Reader(self._dataset, workers)
+        self._batch_size, self._seed = batch_size, seed
         self._durations = np.array([utterance.samples for utterance in speech.utterances])
         self.steps = -(-len(speech) // batch_size)
 
@@ -44,10 +45,9 @@ class Utterances:
         Without an epoch the batches go from short to long. A part of a short batch can be empty.
 
         features (B, T, 161) float32, zero after an utterance's end; frames: B ints; labels: the
-        transcripts' symbols in a row, int64; label_lengths: B ints; index (B,): place in the set.
+        transcripts' symbols in a row, ints; label_lengths: B ints; index (B,): place in the set.
         """
-        mine = parts(self._order(epoch), first_step, shard)
-        return in_workers(self._dataset, mine, self._workers)
+        return self._read(parts(self._order(epoch), first_step, shard))
 
     def padding(self, epoch: int | None) -> float:
         """Returns the share of an epoch's frames that is padding, in percent."""
@@ -88,6 +88,6 @@ class _Batches(Dataset[Batch | UserError]):
             "index": torch.from_numpy(indices),
             "features": features,
             "frames": frames,
-            "labels": torch.tensor([s for each in labels for s in each], dtype=torch.int64),
+            "labels": [symbol for each in labels for symbol in each],
             "label_lengths": [len(each) for each in labels],
         }

@@ -69,9 +69,17 @@ Scale = Annotated[
     str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16 (autocast; weights stay float32).")]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32, the default, or bf16 (autocast; weights stay float32).")
+]
 Workers = Annotated[
-    int, typer.Option(min=0, max=1024, help="Processes that load data, per training process.")
+    int | None,
+    typer.Option(
+        min=0,
+        max=1024,
+        help="Processes that load data, per training process (default: as many as cores; none for "
+        "a miniature). They change no result.",
+    ),
 ]
 
 
@@ -117,16 +125,27 @@ def run(
         ),
     ] = None,
     device: Device = "auto",
-    precision: Precision = "fp32",
+    precision: Precision = None,
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
     ] = False,
-    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    deterministic: Annotated[
+    compile: Annotated[
         bool,
+        typer.Option("--compile", help="Use torch.compile; on a CPU it can be slower."),
+    ] = False,
+    deterministic: Annotated[
+        bool | None,
         typer.Option(help="Use algorithms that give the same bits every time; slower on a GPU."),
-    ] = True,
-    workers: Workers = 0,
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="The fastest settings of the device: bf16 if it has it, channels-last, a fused "
+            "optimizer; on a GPU also TF32 and algorithms whose last bits vary.",
+        ),
+    ] = False,
+    workers: Workers = None,
     time_limit: Annotated[
         float | None,
         typer.Option(
@@ -154,9 +173,9 @@ def run(
     from dsd.runs import record
     from dsd.runs.provenance import provenance
     from dsd.training.algorithm import train_arm
-    from dsd.training.device import make_accelerator, set_deterministic
+    from dsd.training.device import choose_options, data_workers, make_accelerator, set_numerics
     from dsd.training.progress import Reporter
-    from dsd.training.run import Options, Run
+    from dsd.training.run import Run
 
     suite = the_suite()
     if log not in (None, "tensorboard"):
@@ -169,14 +188,16 @@ def run(
     for name in arms:
         chosen.plan(name)
     corpus = corpus_folder(suite, chosen, runs)
-    accelerator = make_accelerator(device, precision, compile)
-    set_deterministic(deterministic, compile)
-    options = Options(
+    options = choose_options(
+        device,
+        fast,
         precision=precision,
-        channels_last=channels_last,
-        compile=compile,
+        channels_last=channels_last or None,
+        compile=compile or None,
         deterministic=deterministic,
     )
+    accelerator = make_accelerator(device, options.precision, compile)
+    set_numerics(options)
     stop = Stop(time_limit)
     stop.listen()
     origin = {
@@ -195,7 +216,7 @@ def run(
             usual=suite.recipe(recipe, scale),
             overrides=overrides,
             seed=number,
-            task=suite.task(chosen, corpus, number, workers),
+            task=suite.task(chosen, corpus, number, data_workers(workers, scale)),
             task_settings=suite.task_module(chosen.corpus).Settings,
             accelerator=accelerator,
             options=options,
@@ -239,8 +260,8 @@ def evaluate(
         Path | None, typer.Option(help="Where miniatures live (default: runs/).")
     ] = None,
     device: Device = "auto",
-    precision: Precision = "fp32",
-    workers: Workers = 0,
+    precision: Precision = None,
+    workers: Workers = None,
 ) -> None:
     """Evaluates weights on the recipe's test set, with the recipe's network and preprocessing.
 
@@ -248,15 +269,16 @@ def evaluate(
 
     `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
-    from dsd.training.device import make_accelerator, set_deterministic
+    from dsd.training.device import Options, data_workers, make_accelerator, set_numerics
     from dsd.training.evaluate import evaluate_split
 
     suite = the_suite()
     chosen = suite.recipe(recipe, scale, tuple(settings or ()))
     corpus = corpus_folder(suite, chosen, runs or suite.root / "runs")
-    accelerator = make_accelerator(device, precision, False)
-    set_deterministic(True)
-    task = suite.task_for_tests(chosen, corpus, workers)
+    options = Options(precision=precision or "fp32")
+    accelerator = make_accelerator(device, options.precision)
+    set_numerics(options)
+    task = suite.task_for_tests(chosen, corpus, data_workers(workers, scale))
     net = task.model(weights).to(accelerator.device)
     net = accelerator.prepare_model(net, evaluation_mode=True)
     console = Console()

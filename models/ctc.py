@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dsd.errors import UserError
+from models.packing import on_device
 
 Lengths = Sequence[int] | Tensor
 
@@ -93,7 +94,7 @@ def _costs(activations: Tensor, lengths: list[int], transcripts: list[list[int]]
     if torch.are_deterministic_algorithms_enabled():
         activations = activations.cpu()  # on a GPU the last bits of torch's gradient change
     log_probabilities = _float(activations).log_softmax(2)
-    labels = torch.tensor([*chain(*transcripts)], dtype=torch.int64, device=activations.device)
+    labels = on_device([*chain(*transcripts)], activations.device)
     sizes = torch.tensor(lengths), torch.tensor([*map(len, transcripts)])
     return F.ctc_loss(log_probabilities, labels, *sizes, reduction="none").to(device)
 

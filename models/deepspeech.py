@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models.dropout import dropout
+from models.packing import on_device, pack, unpack
 from models.recurrent import Recurrent, clipped_relu
 
 BINS = 161  # of the spectrogram
@@ -69,14 +69,13 @@ class DeepSpeech(nn.Module):
             return no_activations(self, self.output.out_features), []
         outputs = [self.output_frames(length) for length in lengths]
         windows = self.conv(ended.transpose(1, 2)).permute(2, 0, 1)
-        packed = pack_padded_sequence(windows, torch.tensor(outputs), enforce_sorted=False)
+        packed = pack(windows, outputs)
         x = self._dropped(clipped_relu(packed.data))
         x = self._dropped(clipped_relu(self.fc1(x)))
         x = self._dropped(clipped_relu(self.fc2(x)))
         x = self.recurrent(x, packed.batch_sizes.tolist())
         x = self._dropped(clipped_relu(self.fc3(x)))
-        activations, _ = pad_packed_sequence(packed._replace(data=self.output(x)))
-        return activations, outputs
+        return unpack(packed._replace(data=self.output(x))), outputs
 
     def _dropped(self, units: Tensor) -> Tensor:
         return dropout(units, self.dropout) if self.training and self.dropout else units
@@ -92,8 +91,9 @@ def until_the_end(features: Tensor, lengths: Lengths) -> tuple[Tensor, list[int]
     if len(lengths) != batch or any(not 0 < length <= frames for length in lengths):
         raise ValueError(f"lengths: {lengths} of {batch} utterances of up to {frames} frames")
     longest = max(lengths, default=0)
-    after = torch.arange(longest) >= torch.tensor(lengths)[:, None]
-    ended = features[:, :longest].masked_fill(after[:, :, None].to(features.device), 0.0)
+    steps = torch.arange(longest, device=features.device)
+    after = steps >= on_device(lengths, features.device)[:, None]
+    ended = features[:, :longest].masked_fill(after[:, :, None], 0.0)
     return ended, lengths
 
 

@@ -3,11 +3,11 @@
 First convolutions: `conv1`, `conv2`. CTC output layer: `output`. The paper prunes none of them.
 """
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from models.deepspeech import BINS, Lengths, initialise, no_activations, until_the_end
+from models.packing import pack, unpack
 from models.recurrent import Recurrent, clipped_relu
 
 CHANNELS = 32
@@ -64,14 +64,13 @@ class DeepSpeech2(nn.Module):
             return no_activations(self, self.output.out_features), []
         outputs = [self.output_frames(length) for length in lengths]
         packed = _convolved(self.conv1, self.norm1, ended.transpose(1, 2)[:, None], outputs)
-        planes = pad_packed_sequence(packed)[0].unflatten(2, (CHANNELS, HALF)).permute(1, 2, 3, 0)
+        planes = unpack(packed).unflatten(2, (CHANNELS, HALF)).permute(1, 2, 3, 0)
         packed = _convolved(self.conv2, self.norm2, planes, outputs)
         x, sizes = packed.data, packed.batch_sizes.tolist()
         for layer in self.recurrent:
             x = layer(x, sizes)
         x = clipped_relu(self.norm(self.fc(x)))
-        activations, _ = pad_packed_sequence(packed._replace(data=self.output(x)))
-        return activations, outputs
+        return unpack(packed._replace(data=self.output(x))), outputs
 
 
 def _convolved(
@@ -79,5 +78,5 @@ def _convolved(
 ) -> PackedSequence:
     """Returns the packed frames, channels times bins, of planes (B, channels, bins, frames)."""
     frames = conv(planes).permute(3, 0, 1, 2).flatten(2)
-    packed = pack_padded_sequence(frames, torch.tensor(lengths), enforce_sorted=False)
+    packed = pack(frames, lengths)
     return packed._replace(data=clipped_relu(norm(packed.data)))

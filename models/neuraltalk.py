@@ -12,12 +12,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from dsd.errors import UserError
 from models.beam_search import END, State, beam_search
 from models.dropout import dropout
 from models.packed_lstm import input_gates, packed_lstm, tick
+from models.packing import on_device, pack
 
 START = END  # one index for both
 PARAMETERS = ("We", "be", "Ws", "WLSTM", "Wd", "bd")
@@ -156,14 +157,13 @@ def targets(words: Tensor, lengths: Lengths) -> PackedSequence:
     words: (B, T) int64, padded. lengths: (B,), words in each caption.
     """
     ended = F.pad(words, (0, 1))
-    at = torch.as_tensor(lengths, device=words.device)[:, None]
+    at = on_device(lengths, words.device)[:, None]
     return _packed(ended.scatter(1, at, END), lengths)
 
 
 def _packed(words: Tensor, lengths: Lengths) -> PackedSequence:
     """Packs one word more than `lengths` of each row."""
-    longer = torch.as_tensor(lengths, device="cpu") + 1
-    return pack_padded_sequence(words, longer, batch_first=True, enforce_sorted=False)
+    return pack(words.t(), torch.as_tensor(lengths, device="cpu") + 1)
 
 
 def _shapes(arrays: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from models.packing import on_device
+
 CLIP = 20.0  # Hannun et al. 2014, section 2
 aten = torch.ops.aten
 
@@ -69,7 +71,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, products: Tensor, recurrent: Tensor, sizes: list[int]) -> Tensor:
-        mirror = mirrored(sizes).to(products.device)
+        mirror = on_device(mirrored(sizes), products.device)
         states = torch.stack([products, products[mirror]])
         steps, weights = states.split(sizes, 1), recurrent.transpose(1, 2)
         steps[0].clamp_(0.0, CLIP)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from data.images import ImageSet, hold_out
 from data.loader import Loader
-from data.transforms import Cifar, preprocessing
+from data.transforms import preprocessing
 from dsd.errors import UserError
 from dsd.suite.task import Batch, Loss, Plain, Shard
 from models import build
@@ -67,7 +67,7 @@ class ImageTask:
         if train and settings.heldout:
             sets["train"], sets["heldout"] = hold_out(train, settings.heldout)
         prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
-        self._colours = None if isinstance(prepare, Cifar) else prepare.colours
+        self._colours = prepare.colours
         self._loaders = {
             split: Loader(
                 images,
@@ -194,8 +194,7 @@ class ImageTask:
 
     def _floats(self, batch: Batch) -> Tensor:
         """Returns the network's input, made where the batch is."""
-        images: Tensor = batch["images"]
-        return self._colours(images, batch.get("drawn")) if self._colours else images
+        return self._colours(batch["images"], batch.get("drawn"))
 
     def metrics(self, split: str, results: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Returns the mean loss and the errors in percent; top-5 with more than ten classes."""

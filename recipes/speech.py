@@ -122,7 +122,8 @@ class SpeechTask:
         if hasattr(model, "_orig_mod"):
             raise UserError("--compile: torch cannot compile how speech is packed; leave it out")
         activations, lengths = model(batch["features"], batch["frames"])
-        cost = self._loss(activations, batch["labels"], lengths, batch["label_lengths"])
+        labels = torch.tensor(batch["labels"], dtype=torch.int64)  # never on a GPU: it is read here
+        cost = self._loss(activations, labels, lengths, batch["label_lengths"])
         return Loss(cost.squeeze(0), len(batch["index"]), {})
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
@@ -140,11 +141,12 @@ class SpeechTask:
         hypotheses = transcripts(activations, lengths)
         utterances = self._sets[batch["split"]].utterances
         references = [utterances[i].text for i in batch["index"].tolist()]
+        labels = torch.tensor(batch["labels"], dtype=torch.int64)
         pairs = zip(hypotheses, references, strict=True)
         results: dict[str, Tensor | Sequence[Any]] = {
             "index": batch["index"],
             "counts": [wer.counts(hypothesis, reference) for hypothesis, reference in pairs],
-            "nats": costs(activations, batch["labels"], lengths, batch["label_lengths"]),
+            "nats": costs(activations, labels, lengths, batch["label_lengths"]),
         }
         if self._public:
             results |= {"hypothesis": hypotheses, "reference": references}

@@ -36,6 +36,8 @@ class Settings(BaseModel):
     precision: str = "fp32"
     channels_last: bool = False
     compile: bool = False
+    fused: bool = False
+    tf32: bool = False
     processes: int = 1
 
 

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from dsd.errors import UserError
@@ -122,17 +121,3 @@ class Task(Protocol):
 
     def metrics(self, split: str, results: Mapping[str, Any]) -> dict[str, float]:
         """Returns a split's metrics from its results (arrays in the split's order)."""
-
-
-def to_device(batch: Batch, device: torch.device, channels_last: bool = False) -> dict[str, Any]:
-    """Returns a batch on a device, contiguous; images (N, C, H, W) channels-last where asked."""
-
-    def move(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        layout = (
-            torch.channels_last if channels_last and value.dim() == 4 else torch.contiguous_format
-        )
-        return value.to(device, non_blocking=True, memory_format=layout)
-
-    return {key: move(value) for key, value in batch.items()}

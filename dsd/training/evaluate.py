@@ -9,8 +9,9 @@ from torch import nn
 
 from dsd.runs import record
 from dsd.suite.scores import finite_outputs, not_finite
-from dsd.suite.task import Task, to_device
+from dsd.suite.task import Task
 from dsd.training import distributed
+from dsd.training.prefetch import on_device
 from dsd.training.run import Run
 from dsd.training.stop import Stop, Stopped
 
@@ -48,10 +49,10 @@ def evaluate_split(
     columns: dict[str, list[Any]] = {}
     try:
         with torch.inference_mode(), finite_outputs(net) as unsound:
-            for batch in task.eval_batches(split, shard):
+            batches = task.eval_batches(split, shard)
+            for batch in on_device(batches, accelerator.device, channels_last):
                 if stop and stop.asked() and accelerator.num_processes == 1:
                     raise Stopped(stop.reason)
-                batch = to_device(batch, accelerator.device, channels_last)
                 for name, values in task.predict(net, batch).items():
                     values = values.cpu().tolist() if isinstance(values, torch.Tensor) else values
                     columns.setdefault(name, []).extend(values)

@@ -1,5 +1,6 @@
 """Optimizers, by their names in recipes."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -63,13 +64,17 @@ _CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def make_optimizer(
-    settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float
+    settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float, *, fused: bool = False
 ) -> torch.optim.Optimizer:
     """Returns the torch optimizer; settings that are not given have torch's defaults.
+
+    fused: one kernel for all weights, where torch has one (SGD, Adam); the last bits differ.
 
     Raises UserError for a setting that the optimizer does not have, e.g. nesterov in Adam.
     """
     given = settings.model_dump(exclude={"name"}, exclude_none=True)
+    if fused and "fused" in inspect.signature(_CLASSES[settings.name]).parameters:
+        given["fused"] = True
     try:
         return _CLASSES[settings.name](parameters, lr=lr, **given)
     except (TypeError, ValueError) as error:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from dsd.pruning.selection import NoOrder
 from dsd.runs.tree import Place
-from dsd.suite.task import to_device
 from dsd.training import distributed
 from dsd.training.evaluate import evaluate
+from dsd.training.prefetch import on_device
 from dsd.training.run import Run
 from dsd.training.state import Progress, TrainState, save
 from dsd.training.stop import Stopped
@@ -65,14 +65,13 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
     state.model.train()
     started = time.monotonic()
     recent: list[Tensor] = []  # losses not yet checked
-    for batch in task.batches(before + epoch, first_step, shard):
+    batches = task.batches(before + epoch, first_step, shard)
+    for batch in on_device(batches, device, run.options.channels_last):
         rate = phase.lr * phase.decay.scale(progress.steps / task.steps_per_epoch, phase.epochs)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        loss, examples, sums = task.loss(
-            state.model, to_device(batch, device, run.options.channels_last)
-        )
+        loss, examples, sums = task.loss(state.model, batch)
         run.accelerator.backward(loss * distributed.loss_weight(run.accelerator, examples))
         clip(run, state.net)
         try:

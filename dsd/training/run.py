@@ -21,19 +21,10 @@ from dsd.runs.settings import Settings
 from dsd.runs.tree import Place, places
 from dsd.suite.recipe import Node, Phase, Recipe
 from dsd.suite.task import Task
+from dsd.training.device import Options
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
 from dsd.training.stop import Stop
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, besides the recipe; it goes into the record."""
-
-    precision: str = "fp32"
-    channels_last: bool = False
-    compile: bool = False
-    deterministic: bool = True
 
 
 @dataclass
@@ -128,5 +119,7 @@ class Run:
             precision=self.options.precision,
             channels_last=self.options.channels_last,
             compile=self.options.compile,
+            fused=self.options.fused,
+            tf32=self.options.tf32,
             processes=self.accelerator.num_processes,
         )

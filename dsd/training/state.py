@@ -62,7 +62,9 @@ def build(run: Run, place: Place) -> TrainState:
     net = run.task.model().to(accelerator.device)
     if run.options.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = make_optimizer(run.recipe.optimizer, net.parameters(), place.node.phase.lr)
+    optimizer = make_optimizer(
+        run.recipe.optimizer, net.parameters(), place.node.phase.lr, fused=run.options.fused
+    )
     sparsifier = run.sparsifier(net, optimizer, place.node.phase)
     return TrainState(net, accelerator.prepare_model(net), optimizer, sparsifier)
 

@@ -39,7 +39,7 @@ def features(
     Example: `FLICKR8K=/path dsd features flickr8k --network vgg16 --weights vgg16.caffemodel`
     """
     from dsd.suite.folder import the_suite
-    from dsd.training.device import make_accelerator, set_deterministic
+    from dsd.training.device import Options, make_accelerator, set_numerics
     from recipes.image_features import extract
 
     module = the_suite().task_module(corpus)
@@ -48,7 +48,7 @@ def features(
     command = f"dsd features {corpus} --network {network}"
     root = given_folder(corpus, module, "dsd features", command)
     chosen = make_accelerator(device).device
-    set_deterministic(True)
+    set_numerics(Options())
     print(extract(root, module.image_files(root), network, weights, chosen))
 
 

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import random
 import shutil
@@ -36,6 +37,12 @@ def loader(images: ImageSet, **options) -> Loader:
     return Loader(images, prepare, **{"batch_size": 10, "seed": 3, "train": True, **options})
 
 
+def inputs(batch) -> torch.Tensor:
+    """Returns the network's input; the pixels of memory are 32 x 32 as the crop of the files is."""
+    kind = "cifar" if batch.get("drawn", torch.empty(0)).dim() == 2 else "fb_resnet"
+    return preprocessing(kind).colours(batch["images"], batch.get("drawn"))
+
+
 def assert_same(some, others):
     some, others = list(some), list(others)
     assert len(some) == len(others)
@@ -52,8 +59,8 @@ def test_each_epoch_holds_every_image_once_with_its_label(kind, train, request):
     batches = list(loader(images, train=train).batches(2))
     assert [len(batch["labels"]) for batch in batches] == [10, 10, 10, 10, 6]
     assert batches[0]["images"].shape == (10, 3, 32, 32)
-    assert batches[0]["images"].dtype == {"files": torch.uint8, "pixels": torch.float32}[kind]
-    assert ("drawn" in batches[0]) is (train and kind == "files")
+    assert batches[0]["images"].dtype == torch.uint8
+    assert ("drawn" in batches[0]) is train
     index = torch.cat([batch["index"] for batch in batches])
     labels = torch.cat([batch["labels"] for batch in batches])
     assert sorted(index.tolist()) == list(range(46))
@@ -76,7 +83,7 @@ def test_seeds_and_epochs_differ_in_order_and_in_augmentation(kind, request):
     def by_index(seed, epoch):
         found = {}
         for batch in loader(images, seed=seed).batches(epoch):
-            found |= dict(zip(batch["index"].tolist(), batch["images"], strict=True))
+            found |= dict(zip(batch["index"].tolist(), inputs(batch), strict=True))
         return found
 
     first = by_index(3, 0)
@@ -89,7 +96,7 @@ def test_seeds_and_epochs_differ_in_order_and_in_augmentation(kind, request):
 @pytest.mark.parametrize("kind", ["files", "pixels"])
 def test_images_of_an_epoch_are_augmented_each_in_its_own_way(kind, request):
     same = request.getfixturevalue(kind).subset([5] * 20, "twenty times the same")
-    seen = {image.numpy().tobytes() for b in loader(same).batches(0) for image in b["images"]}
+    seen = {image.numpy().tobytes() for b in loader(same).batches(0) for image in inputs(b)}
     assert len(seen) >= 18  # CIFAR-10 has 162 ways
 
 
@@ -98,14 +105,26 @@ def test_augmentation_does_not_depend_on_the_place_in_the_batch(kind, request):
     images = request.getfixturevalue(kind)
     small = {}
     for batch in loader(images, batch_size=3).batches(0):
-        small |= dict(zip(batch["index"].tolist(), batch["images"], strict=True))
+        small |= dict(zip(batch["index"].tolist(), inputs(batch), strict=True))
     for batch in loader(images, batch_size=10).batches(0):
-        for i, image in zip(batch["index"].tolist(), batch["images"], strict=True):
+        for i, image in zip(batch["index"].tolist(), inputs(batch), strict=True):
             assert torch.equal(small[i], image)
 
 
 def test_workers_change_nothing(files):
     assert_same(loader(files, workers=2).batches(1, 1), loader(files).batches(1, 1))
+
+
+def test_workers_stay_and_read_each_epoch_anew_also_after_a_broken_off_one(files):
+    some = loader(files, workers=2)
+    first, workers = list(some.batches(0)), set(multiprocessing.active_children())
+    broken_off = some.batches(1)
+    next(broken_off)
+    del broken_off
+    assert_same(some.batches(2, 3), loader(files).batches(2, 3))
+    assert_same(some.batches(0), first)
+    assert len(workers) >= 2
+    assert set(multiprocessing.active_children()) == workers
 
 
 @pytest.mark.parametrize("kind", ["files", "pixels"])

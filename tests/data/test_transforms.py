@@ -194,17 +194,17 @@ def test_random_box_uses_both_orientations_and_all_areas():
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 8), st.integers(0, 8), st.booleans())
 def test_cifar_crop_is_a_crop_of_the_padded_image(top, left, mirror):
-    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     cifar = Cifar()
     draws = torch.tensor([[top, left, int(mirror)], [4, 4, 0]])
-    out = cifar.train(pixels, draws)
-    mean, std = torch.tensor([125.3, 123.0, 113.9]), torch.tensor([63.0, 62.1, 66.7])
-    normal = ((pixels.float() - mean) / std).permute(0, 3, 1, 2)
+    out = cifar.colours(pixels, draws)
+    mean, std = torch.tensor([[125.3, 123.0, 113.9], [63.0, 62.1, 66.7]])[..., None, None]
+    normal = (pixels.float() - mean) / std
     assert torch.allclose(out[1], normal[1], atol=1e-6)
     padded = torch.nn.functional.pad(normal[0], (4, 4, 4, 4))
     expected = padded[:, top : top + 32, left : left + 32]
     assert torch.allclose(out[0], expected.flip(2) if mirror else expected, atol=1e-6)
-    assert torch.allclose(cifar.evaluate(pixels), normal, atol=1e-6)
+    assert torch.allclose(cifar.colours(pixels), normal, atol=1e-6)
 
 
 def test_cifar_draws_cover_all_corners_and_both_mirrors():

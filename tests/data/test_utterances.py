@@ -42,7 +42,7 @@ def test_a_batch(speech):
         assert batch["frames"] == [frames(LENGTHS[i]) for i in index]
         assert batch["features"].shape == (len(index), max(batch["frames"]), 161)
         assert batch["label_lengths"] == [len(TEXTS[i % 3]) for i in index]
-        assert batch["labels"].tolist() == [s for i in index for s in encode(TEXTS[i % 3])]
+        assert batch["labels"] == [s for i in index for s in encode(TEXTS[i % 3])]
         for row, length in zip(batch["features"], batch["frames"], strict=True):
             assert row[:length].abs().sum(1).all()
             assert not row[length:].any()
@@ -99,7 +99,7 @@ def test_processes_share_a_batch(speech):
     # 90 utterances in batches of 8 leave 2, which is less than three processes.
     last = next(iter(loader(speech).batches(None, 11, Shard(2, 3))))
     assert last["features"].shape == (0, 0, 161)
-    assert last["labels"].dtype == torch.int64
+    assert last["labels"] == []
     assert last["frames"] == last["label_lengths"] == []
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from dsd.runs import record
 from dsd.runs.provenance import provenance
 from dsd.suite.folder import Suite
+from dsd.training.device import Options
 from dsd.training.progress import Reporter
-from dsd.training.run import Options, Run
+from dsd.training.run import Run
 from dsd.training.stop import Stop
 
 

@@ -188,3 +188,22 @@ def test_help_teaches(dsd):
         assert "Usage: dsd" in done.stdout
     assert "Examples" in dsd("run", "--help").stdout
     assert dsd("--version").stdout.strip() == __version__
+
+
+def test_fast_is_in_the_record_and_its_phases_are_its_own(dsd, own_suite):
+    words = ["run", "points-mlp", "--scale", "mini", "--device", "cpu"]
+    done = dsd(*words, "--fast", cwd=own_suite)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(own_suite).values()
+    settings = record["settings"] if "settings" in record else record["phases"][-1]["settings"]
+    assert settings["fused"] is True
+    assert settings["channels_last"] is True
+    assert settings["tf32"] is False  # there is none on a CPU
+    again = dsd(*words, cwd=own_suite)
+    assert again.returncode == 2
+    assert "channels_last: True then, False now" in again.stderr
+    exact = dsd(*words, "--fast", "--precision", "fp32", "--seed", "1", cwd=own_suite)
+    assert exact.returncode == 0, exact.stderr
+    assert {r["settings"]["precision"] for r in records(own_suite).values() if r["seed"] == 1} == {
+        "fp32"
+    }

@@ -22,10 +22,11 @@ from dsd.runs.record import read, read_examples
 from dsd.suite.folder import Suite
 from dsd.suite.task import ALONE, Shard
 from dsd.training.algorithm import train_arm
+from dsd.training.device import Options
 from dsd.training.evaluate import evaluate_split
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
-from dsd.training.run import Options, Run
+from dsd.training.run import Run
 from dsd.training.stop import Stop, Stopped
 from models import build
 from recipes.metrics.bleu import scores

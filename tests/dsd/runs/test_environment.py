@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from dsd.errors import UserError
 from dsd.runs import environment
 from dsd.runs.provenance import provenance
-from dsd.training.device import make_accelerator, set_deterministic
+from dsd.training.device import Options, make_accelerator, set_numerics
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_options_decide_not_the_environment():
     accelerator = make_accelerator("cpu")
     assert isinstance(accelerator, Accelerator)
     assert accelerator.gradient_accumulation_steps == 1
-    set_deterministic(True)
+    set_numerics(Options())
     assert torch.get_float32_matmul_precision() == "highest"
     torch.use_deterministic_algorithms(False)
 

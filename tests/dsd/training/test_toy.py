@@ -13,8 +13,9 @@ from dsd.runs import record
 from dsd.suite.recipe import Recipe
 from dsd.suite.task import Loss
 from dsd.training.algorithm import train_arm
+from dsd.training.device import Options
 from dsd.training.progress import Reporter
-from dsd.training.run import Options, Run
+from dsd.training.run import Run
 from dsd.training.stop import Stop
 
 PHASES = {
