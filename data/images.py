@@ -12,6 +12,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 
+from data.names import Names
 from dsd.errors import UserError
 
 MINIATURE = "MINIATURE"  # a file of this name in the root marks rendered images
@@ -33,9 +34,12 @@ class ImageSet:
     classes: tuple[str, ...]  # in index order
     labels: np.ndarray = field(repr=False)  # (N,) int64
     root: Path = Path()
-    files: tuple[str, ...] = field(default=(), repr=False)  # N names relative to root, or
+    files: Sequence[str] = field(default=(), repr=False)  # N names relative to root, or
     pixels: np.ndarray | None = field(default=None, repr=False)  # (N, H, W, 3) uint8
     notes: tuple[str, ...] = ()  # what belongs beside every result
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", Names(self.files))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,7 +61,7 @@ class ImageSet:
             self,
             name=name,
             labels=self.labels[indices],
-            files=tuple(self.files[i] for i in indices) if self.files else (),
+            files=[self.files[i] for i in indices] if self.files else (),
             pixels=self.pixels[indices] if self.pixels is not None else None,
         )
 

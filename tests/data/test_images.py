@@ -27,7 +27,7 @@ def test_held_out_part_is_disjoint_complete_and_balanced(labels, n):
         return
     rest, held = hold_out(images, n)
     assert len(held) == n
-    assert sorted(rest.files + held.files) == sorted(images.files)
+    assert sorted([*rest.files, *held.files]) == sorted(images.files)
     counts = np.bincount(held.labels, minlength=3)
     assert counts.max() - counts.min() <= 1
     place = {file: i for i, file in enumerate(images.files)}
@@ -40,7 +40,7 @@ def test_held_out_part_is_disjoint_complete_and_balanced(labels, n):
 
 def test_held_out_part_is_no_mere_prefix():
     _, held = hold_out(labelled([0] * 100 + [1] * 100 + [2] * 100), 30)
-    assert held.files != labelled(range(300)).files[:30]
+    assert held.files[:] != labelled(range(300)).files[:30]
     assert int(held.files[9].split("/")[-1][:-4]) > 30
 
 
