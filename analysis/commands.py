@@ -24,8 +24,76 @@ Svg = Annotated[bool, typer.Option("--svg", help="Draw SVG instead of PNG.")]
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file to the `dsd` command."""
-    for command in (tables, figures, histograms, curves, budgets, sparsity, gallery, report):
+    for command in (
+        *(show, compare, weights, tables, report),
+        *(figures, histograms, curves, budgets, sparsity, gallery),
+    ):
         app.command()(command)
+
+
+def show(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")],
+    scale: Annotated[str, typer.Option(help="full, or a scale of the recipe.")] = "full",
+) -> None:
+    """Shows a recipe: its arms and phases, the pruned layers, the cost in records, the commands.
+
+    Example: `dsd show an4-deepspeech --scale acting`
+    """
+    from analysis.show import commands, grids
+
+    suite, console = the_suite(), Console(highlight=False)
+    chosen = suite.recipe(recipe, scale)
+    folders = [suite.root / "results" / "runs", suite.root / "runs" / "records"]
+    for grid in grids(chosen, folders):
+        grid.show(console)
+    for line, what in commands(chosen):
+        console.print(f"{line}    # {what}", soft_wrap=True, markup=False)
+
+
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A record, or a phase's folder.")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """Shows two records side by side: settings that differ, test figures, curves.
+
+    Example: `dsd compare runs/records/imagenet-resnet18.mini.{dsd,finetune}.seed0.json`
+    """
+    from analysis.compare import grids
+    from analysis.records import Run
+    from dsd.runs.record import read
+
+    runs = [Run(path, read(path)) for path in (_record(one), _record(other))]
+    for grid in grids(*runs):
+        grid.show(Console(highlight=False))
+
+
+def weights(
+    run: Annotated[
+        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
+    ],
+    layer: Annotated[
+        str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
+    ] = 1,
+) -> None:
+    """Shows a layer's weights before, under and after the mask in the terminal.
+
+    `dsd histograms` draws the same as a picture.
+
+    Example: `dsd weights results/runs/cifar10-resnet20.short.dsd.seed0.json`
+    """
+    from analysis.figures.histograms import layers
+    from analysis.records import Run
+    from analysis.terminal import histogram
+    from dsd.runs.record import read
+
+    found = Run(path := _record(run), read(path))
+    console = Console(highlight=False)
+    console.print(histogram(found, layer, number))
+    console.print(f"layers: {' '.join(layers(found))}", markup=False)
+    console.print(f"as a picture: dsd histograms {path}", soft_wrap=True, markup=False)
 
 
 def tables(

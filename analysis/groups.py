@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Settings that a mean may span; what stays includes the fingerprint of the data.
 RECIPES_OWN = ("optimizer", "clip_value", "clip_norm", "exclude", "momentum", "carry_over")
-FREE = {"path", "seed", "dense_seed", "processes", "channels_last", "compile"}
+FREE = {"path", "seed", "dense_seed", "processes", "channels_last", "compile", "fused"}
 
 
 class Gain(NamedTuple):
@@ -137,6 +137,8 @@ class Group:
             reasons.append("changed settings")
         if (precision := record.settings.precision) != "fp32":
             reasons.append(f"{precision} where the recipe's default is fp32")
+        if record.settings.tf32:
+            reasons.append("products rounded to TF32")
         reasons += once(note for run in self.runs for note in run.corpus_notes)
         return once([*reasons, *self._drift(suite)])
 

@@ -27,7 +27,6 @@ try:
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
-    from rich.table import Table
 
     if find_spec("accelerate") is None:
         raise ModuleNotFoundError("accelerate", name="accelerate")
@@ -41,13 +40,12 @@ from dsd.runs.files import full_disk, no_space
 from dsd.runs.sums import SUMS, check_sums
 from dsd.suite import download
 from dsd.suite.arguments import refuse_empty
-from dsd.suite.folder import Suite, corpus_folder, find_suite, records_folder, the_suite
+from dsd.suite.folder import Suite, corpus_folder, find_suite, the_suite
 from dsd.suite.recipe import nearest
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="""Dense-Sparse-Dense training: train dense, prune and retrain under the mask, drop the
@@ -91,17 +89,13 @@ def _finite(option: typer.CallbackParam, value: float | None) -> float | None:
 
 @app.command("list")
 def list_recipes() -> None:
-    """Lists the recipes: their arms, whose schedule each arm has, and the variable to set."""
+    """Lists the recipes, one a line: name, the variable of its data, title. Details: dsd show."""
     suite = the_suite()
-    table = Table("recipe", "title", "arms (*: the paper's own schedule)", "data", "scales")
-    for name, path in suite.recipes.items():
-        recipe = suite.recipe(name)
-        arms = " ".join(
-            a + ("*" if arm.source == "paper" else "") for a, arm in recipe.arms.items()
-        )
-        row = (name, recipe.title, arms, recipe.corpus.upper(), " ".join(_scales(path)))
-        table.add_row(*map(escape, row))
-    Console().print(table)
+    recipes = {name: suite.recipe(name) for name in suite.recipes}
+    names, data = (max(map(len, words), default=0) for words in (recipes, suite.corpora))
+    for name, recipe in recipes.items():
+        print(f"{name:{names}}  {recipe.corpus.upper():{data}}  {recipe.title}")
+    print("\nnext: dsd show RECIPE, or dsd run RECIPE --scale mini --arm all, which needs no data")
 
 
 @app.command()
@@ -121,7 +115,7 @@ def run(
     records: Annotated[
         Path | None,
         typer.Option(
-            help="Where records go (default: results/runs/; a miniature's: runs/records/)."
+            help="Where records go (default: runs/records/; dsd publish takes them to results/)."
         ),
     ] = None,
     device: Device = "auto",
@@ -183,7 +177,7 @@ def run(
     overrides = tuple(settings or ())
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
-    records = records or records_folder(suite, scale, runs)
+    records = records or runs / "records"
     arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
     for name in arms:
         chosen.plan(name)
@@ -229,6 +223,7 @@ def run(
             dense=dense,
         )
 
+    done: list[Path] = []
     shared = run_of(chosen.dense_seed) if chosen.dense_seed is not None else None
     try:
         for number in seed or [0]:
@@ -236,8 +231,10 @@ def run(
             try:
                 for name in arms:
                     console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
-                    written = train_arm(one, name)
-                    console.print(f"record: {written}", soft_wrap=True, markup=False)
+                    done.append(train_arm(one, name))
+                    weights = one.path(name)[-1].folder
+                    console.print(f"record:  {done[-1]}", soft_wrap=True, markup=False)
+                    console.print(f"weights: {weights}", soft_wrap=True, markup=False)
             finally:
                 one.reporter.close()
                 if shared:
@@ -245,6 +242,17 @@ def run(
     except Stopped as stopped:
         console.print(f"stopped: {stopped}; the same command resumes from here")
         raise typer.Exit(EXIT_CODE) from None
+    console.print("next:\n" + "\n".join(_next(done, records)), soft_wrap=True, markup=False)
+
+
+def _next(done: Sequence[Path], records: Path) -> list[str]:
+    """Returns the commands that look at new records."""
+    shown = [os.path.relpath(path) for path in done]
+    lines = [f"  dsd weights {shown[-1]}"] if any("dsd" in path.stem for path in done) else []
+    lines += [f"  dsd compare {shown[0]} {shown[1]}"] if len(shown) > 1 else []
+    folder = os.path.relpath(records)
+    lines += [f"  dsd {command} --records {folder}" for command in ("tables", "report")]
+    return [*lines, f"  dsd export {shown[-1]}"]
 
 
 @app.command("eval")
@@ -353,6 +361,25 @@ def export_network(
 
 
 @app.command()
+def publish(
+    records: Annotated[list[Path], typer.Argument(help="Records, e.g. runs/records/*.json.")],
+) -> None:
+    """Copies records of yours to results/runs/, among those that tables and report rest on.
+
+    Only those whose code a revision of the repository holds, and none of a miniature.
+
+    Example: `dsd publish runs/records/cifar10-resnet20.*.json`
+    """
+    from dsd.runs.publish import publish as copy
+
+    folder = the_suite().root / "results" / "runs"
+    for path in records:
+        target = copy(path, folder)
+        print(f"published: {target}" if target else f"there already: {folder / path.name}")
+    print("next: dsd tables && dsd figures && dsd report")
+
+
+@app.command()
 def fetch(
     corpus: Annotated[str, typer.Argument(help="A corpus that may be downloaded.")],
     folder: Annotated[Path, typer.Option(help="Where to put it.")] = Path("."),
@@ -428,10 +455,9 @@ def main() -> NoReturn:
     try:
         refuse_empty(words)
         known = _add_commands(find_suite() if words != ["--version"] else None, words)
-        called = [word for word in words if not word.startswith("-")]
-        if called and called[0] not in known:
+        if words and not words[0].startswith("-") and words[0] not in known:
             the_suite()
-            raise UserError(f"no command is called {called[0]!r}{nearest(called[0], known)}")
+            raise UserError(f"no command is called {words[0]!r}{nearest(words[0], known)}")
         app(prog_name="dsd")
     except Exception as error:
         if debug:
@@ -465,9 +491,3 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _show(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
     bar.update(task, completed=done, total=total)
-
-
-def _scales(path: Path) -> list[str]:
-    import yaml
-
-    return list(yaml.safe_load(path.read_text()).get("scales") or ())

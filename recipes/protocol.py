@@ -13,7 +13,7 @@ from rich.table import Table
 
 from dsd.errors import UserError
 from dsd.runs import record
-from dsd.suite.folder import Suite, records_folder
+from dsd.suite.folder import Suite
 from dsd.suite.recipe import Recipe, validate
 
 
@@ -75,7 +75,7 @@ class Evidence:
     suite: Suite
     protocol: Protocol
     runs: Path
-    records: Path | None  # None: where `dsd run` puts them
+    records: Path | None  # None: the suite's published ones
 
     def jobs(self) -> list[Job]:
         """Returns all jobs in order: every item's first seeds, then every item's rest."""
@@ -100,7 +100,7 @@ class Evidence:
         """Returns where an item's records are."""
         if item.records and not self.records:
             return self.suite.root / item.records
-        return self.records or records_folder(self.suite, item.scale, self.runs)
+        return self.records or self.suite.root / "results" / "runs"
 
     def recipe(self, item: Item) -> Recipe:
         """Reads an item's recipe. Raises UserError when recipe, scale or an arm is not there."""
@@ -175,7 +175,7 @@ def _hours(
 
 def _core_seconds_per_epoch(evidence: Evidence, item: Item) -> float:
     """Returns what an epoch took on a processor at this scale, or else at any scale."""
-    folders = {evidence.folder(item), records_folder(evidence.suite, item.scale, evidence.runs)}
+    folders = {evidence.folder(item), evidence.suite.root / "results" / "runs"}
     paths = [path for folder in folders for path in folder.glob(f"{item.recipe}*.json")]
     read = [record.read(path) for path in sorted(paths)]
     alike = [one for one in read if one.scale == item.scale] or read

@@ -42,7 +42,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
         mask = next((node.mask for node in nodes if node.phase.sparse), "-")
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
-    arms = Grid(recipe.title, header, rows, tuple(_facts(recipe)))
+    arms = Grid(recipe.title, header, rows, tuple(facts(recipe)))
     scales = yaml.safe_load(suite.recipes[name].read_text(encoding="utf-8")).get("scales") or {}
     lines = [_scale(recipe, suite.recipe(name, scale)) for scale in scales]
     return f"## {name}\n\n{arms.markdown()}" + "".join(lines)
@@ -62,7 +62,8 @@ def _phase(recipe: Recipe, name: str) -> str:
     return f"{phase_name(name)} {phase.epochs:g} at {number(phase.lr)}{sparsity}"
 
 
-def _facts(recipe: Recipe) -> Iterator[str]:
+def facts(recipe: Recipe) -> Iterator[str]:
+    """Yields what decides a recipe's results besides its arms."""
     optimizer = recipe.optimizer.model_dump(exclude_none=True, exclude={"name"})
     yield f"optimizer: {recipe.optimizer.name}, {_pairs(optimizer)}"
     if recipe.clip_value is not None:
@@ -72,7 +73,7 @@ def _facts(recipe: Recipe) -> Iterator[str]:
     yield f"momentum at prune and at re-dense: {recipe.momentum}"
     for name, phase in recipe.phases.items():
         if phase.decay.shape != "constant":
-            yield f"rate inside {phase_name(name)}: {_decay(phase.decay)}"
+            yield f"rate inside {phase_name(name)}: {decay_name(phase.decay)}"
     yield f"never pruned: {', '.join(recipe.exclude)}, biases, normalisation"
     yield f"weights carried over: {recipe.carry_over.replace('_', ' ')} epoch"
     yield f"task: {_pairs(recipe.task)}"
@@ -90,7 +91,8 @@ def _scale(recipe: Recipe, scaled: Recipe) -> str:
     return f"- scale `{scaled.scale}`: {'; '.join(part for part in said if part)}\n"
 
 
-def _decay(decay: Decay) -> str:
+def decay_name(decay: Decay) -> str:
+    """Returns in words how the rate falls inside a phase."""
     if decay.shape == "step":
         return f"times {decay.factor:g} after epochs {', '.join(f'{at:g}' for at in decay.at)}"
     return f"polynomial, power {decay.power:g}" if decay.shape == "poly" else decay.shape

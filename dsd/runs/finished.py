@@ -9,7 +9,7 @@ from dsd.runs import checkpoint, phase_file
 from dsd.runs.phase_file import PhaseFile, PhaseRecord
 from dsd.runs.record import Record, label, read
 from dsd.runs.settings import Settings
-from dsd.suite.folder import Suite
+from dsd.suite.folder import Suite, the_suite
 from dsd.suite.recipe import Node
 
 
@@ -77,6 +77,17 @@ def find(suite: Suite, run: Path, runs: Path) -> Trained:
             if _same(record, phase):
                 return Trained(folder, state, phase, record.recipe, record.scale, file, record)
     return Trained(folder, state, phase, recipe, scale, None, None)
+
+
+def folder(run: Path) -> Path:
+    """Returns the folder of a record's last phase in the suite's runs/; another path as it is.
+
+    Raises UserError when the record's folders are not there.
+    """
+    if run.suffix != ".json" or run.is_dir():
+        return run
+    suite = the_suite()
+    return find(suite, run, suite.root / "runs").folder
 
 
 def _finished(folder: Path) -> tuple[Path, dict[str, Any], PhaseFile]:

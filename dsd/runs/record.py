@@ -166,6 +166,12 @@ def read_stages(path: Path) -> list[tuple[str, dict[str, dict[str, Any]]]]:
     ]
 
 
+def phase_files(path: Path, found: Record) -> list[Path]:
+    """Returns the files that a record's phases are in, arrays first."""
+    files = [_inside(path, link) for link in found.links]
+    return [file.with_suffix(ending) for file in files for ending in (".npz", ".json")]
+
+
 def finite(metrics: dict[str, float], where: str) -> dict[str, float]:
     """Returns the metrics. Raises UserError when one of them is NaN or infinite."""
     for name, value in metrics.items():

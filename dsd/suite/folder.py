@@ -152,11 +152,6 @@ def the_suite() -> Suite:
     return suite
 
 
-def records_folder(suite: Suite, scale: str, runs: Path) -> Path:
-    """Returns where records go; a miniature's stay with its runs, as they are not committed."""
-    return runs / "records" if scale == "mini" else suite.root / "results" / "runs"
-
-
 def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
     """Returns the folder with the recipe's data.
 

@@ -56,7 +56,9 @@ def caption(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
     run: Annotated[
         Path,
-        typer.Option(help="The folder of a trained phase, or the original's checkpoint (.p)."),
+        typer.Option(
+            help="A record, the folder of a trained phase, or the original's checkpoint (.p)."
+        ),
     ],
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept by the search.")] = 20,
     weights: Annotated[
@@ -68,7 +70,9 @@ def caption(
 
     Example: `dsd caption dog.jpg --run runs/flickr8k-neuraltalk.mini/seed0/dense/sparse/redense`
     """
+    from dsd.runs.finished import folder
     from recipes.captioner import Captioner
 
+    run = folder(run)
     for image, (text, score) in zip(images, Captioner(run, weights)(images, beam), strict=True):
         print(printable(str(image), ""), printable(text, ""), f"{score:.2f}", sep="\t")

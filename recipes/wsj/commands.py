@@ -53,14 +53,15 @@ def transcribe(
     recordings: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="FLAC, WAV or SPHERE; 16 kHz, mono.")
     ],
-    run: Annotated[Path, typer.Option(help="The folder of a trained phase.")],
+    run: Annotated[Path, typer.Option(help="A record, or the folder of a trained phase.")],
 ) -> None:
     """Prints transcripts of recordings by a trained network: file, words.
 
     Example: `dsd transcribe a.flac --run runs/an4-deepspeech.mini/seed0/dense/sparse1/redense1`
     """
+    from dsd.runs.finished import folder
     from recipes.transcriber import Transcriber
 
-    transcribe = Transcriber(run)
+    transcribe = Transcriber(folder(run))
     for file in recordings:
         print(printable(str(file), ""), transcribe(file), sep="\t")
