@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 
 from data.prepare import Source, prepare
 from data.speech import SpeechSet, read_manifest
+from tests.forked import READ_AT_IMPORT, Forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,16 +38,27 @@ def own_suite(tmp_path: Path, state_home: Path) -> Path:
     return Path(shutil.copytree(ROOT / "tests" / "own_suite", tmp_path / "suite"))
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """Runs commands without importing torch each time."""
+    server = Forked()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def dsd(state_home: Path) -> Command:
+def dsd(state_home: Path, forked: Forked) -> Command:
     """Runs `dsd WORDS...` as a user types it, in a folder, and returns what it did."""
 
     def run(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
         _is_known(state_home, cwd)
+        whole = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment}
+        if not any(name.startswith(READ_AT_IMPORT) for name in environment):
+            return forked.run([*words], cwd, whole)
         return subprocess.run(
             [sys.executable, "-m", "dsd", *words],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+            env=whole,
             capture_output=True,
             text=True,
         )
