@@ -126,6 +126,12 @@ def run(
         bool,
         typer.Option(help="Use algorithms that give the same bits every time; slower on a GPU."),
     ] = True,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="fsdp: each of several processes (torchrun) holds a part of the weights."
+        ),
+    ] = None,
     workers: Workers = 0,
     time_limit: Annotated[
         float | None,
@@ -157,6 +163,7 @@ def run(
     from dsd.training.device import make_accelerator, set_deterministic
     from dsd.training.progress import Reporter
     from dsd.training.run import Options, Run
+    from dsd.training.sharding import check_shard
 
     suite = the_suite()
     if log not in (None, "tensorboard"):
@@ -171,11 +178,13 @@ def run(
     corpus = corpus_folder(suite, chosen, runs)
     accelerator = make_accelerator(device, precision, compile)
     set_deterministic(deterministic, compile)
+    check_shard(shard, accelerator.num_processes, channels_last=channels_last, compile=compile)
     options = Options(
         precision=precision,
         channels_last=channels_last,
         compile=compile,
         deterministic=deterministic,
+        shard=shard,
     )
     stop = Stop(time_limit)
     stop.listen()

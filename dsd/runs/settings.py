@@ -36,7 +36,7 @@ class Settings(BaseModel):
     precision: str = "fp32"
     channels_last: bool = False
     compile: bool = False
-    processes: int = 1
+    processes: int = Field(default=1, exclude=True)  # of earlier versions; now in the provenance
 
 
 def difference(old: Settings, new: Settings, task: type[BaseModel] | None = None) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from dsd.errors import UserError
 from dsd.runs import environment
@@ -28,6 +28,8 @@ def make_accelerator(device: str, precision: str = "fp32", compile: bool = False
         cpu=device == "cpu" or not torch.cuda.is_available(),
         mixed_precision="bf16" if precision == "bf16" else "no",
         dynamo_backend="inductor" if compile else "no",
+        # Buffers are equal (dsd/training/batch_norm.py): no step need wait for them.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
 
 

@@ -15,16 +15,15 @@ def shard(accelerator: Accelerator) -> Shard:
     return Shard(accelerator.process_index, accelerator.num_processes)
 
 
-def loss_weight(accelerator: Accelerator, examples: int) -> float:
+def loss_weight(accelerator: Accelerator, examples: int, whole: int) -> float:
     """Returns the weight of this process's loss for its share of the batch.
 
-    examples: in this process's part. With it, the mean of the processes' gradients is the gradient
-    of the whole batch, also where the parts differ in size.
+    examples: those that this process has read of its part. whole: those of the batch, of all
+    processes together; they are known without asking. With the weight, the mean of the processes'
+    gradients is the gradient of the whole batch, also where parts differ in size. An example that
+    could not be read adds nothing, whichever process has it.
     """
-    if accelerator.num_processes == 1:
-        return 1.0
-    count = torch.tensor(float(examples), device=accelerator.device)
-    return examples * accelerator.num_processes / accelerator.reduce(count, "sum").item()
+    return examples * accelerator.num_processes / whole
 
 
 def any_process(accelerator: Accelerator, *flags: bool) -> list[bool]:

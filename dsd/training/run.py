@@ -34,6 +34,7 @@ class Options:
     channels_last: bool = False
     compile: bool = False
     deterministic: bool = True
+    shard: str | None = None  # how weights are divided over processes, see sharding.py
 
 
 @dataclass
@@ -128,5 +129,4 @@ class Run:
             precision=self.options.precision,
             channels_last=self.options.channels_last,
             compile=self.options.compile,
-            processes=self.accelerator.num_processes,
         )
