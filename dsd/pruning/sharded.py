@@ -21,6 +21,7 @@ class Part:
     shape: torch.Size
     offset: tuple[int, ...]
     groups: tuple[Any, ...] = ()  # of processes: one for each axis of the mesh that divides it
+    device: str = "cpu"  # type of the mesh's; weights may wait in the CPU's memory
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -30,7 +31,9 @@ class Part:
     def total(self, counts: Tensor) -> Tensor:
         """Adds counts up, in place, over the processes that hold the tensor's parts."""
         for group in self.groups:
-            distributed.all_reduce(counts, group=group)
+            there = counts.to(self.device)
+            distributed.all_reduce(there, group=group)
+            counts.copy_(there)
         return counts
 
     def places(self, index: Tensor) -> Tensor:
@@ -82,7 +85,7 @@ def part_of(tensor: Any) -> Part:
         for axis, placement in enumerate(placements)
         if not placement.is_replicate() and mesh.size(axis) > 1
     ]
-    return Part(tensor.shape, torch.Size(shape), tuple(offset), tuple(groups))
+    return Part(tensor.shape, torch.Size(shape), tuple(offset), tuple(groups), mesh.device_type)
 
 
 def like(part: Tensor, weight: Any) -> Tensor:
@@ -117,7 +120,9 @@ def as_part(tensor: Any, weight: Any) -> Tensor:
 
 def whole(tensor: Any) -> Tensor:
     """Returns the whole of a DTensor, on every process; all must call it together."""
-    full: Tensor = tensor.detach().full_tensor() if is_sharded(tensor) else tensor
+    if not is_sharded(tensor):
+        return tensor
+    full: Tensor = tensor.detach().to(tensor.device_mesh.device_type).full_tensor()
     return full
 
 

@@ -39,7 +39,7 @@ def train(run: Run, place: Place, state: TrainState) -> None:
     """
     progress, per_epoch = state.progress, run.task.steps_per_epoch
     total = round(place.node.phase.epochs * per_epoch)
-    if run.provenance not in progress.sessions:
+    if progress.sessions[-1:] != [run.provenance]:
         progress.sessions.append(run.provenance)
     run.reporter.phase(place, total, progress.steps, run.task.unit, per_epoch)
     while True:

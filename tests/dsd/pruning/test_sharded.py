@@ -18,6 +18,8 @@ from torch.distributed.tensor.parallel import (
     parallelize_module,
 )
 from torch.optim import SGD, Adam
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dsd import Gradual, Sparsifier, blockwise
 from dsd.pruning.sharded import is_sharded, local, whole
@@ -127,6 +129,33 @@ def masks_are_the_whole_weights(folder: Path) -> None:
                 assert ours.report() == expected.report()
                 assert ours.zeros == expected.zeros
                 assert str(ours) == str(expected)
+
+
+class Largest(TorchDispatchMode):
+    """The most entries that any tensor has that an operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for one in tree_leaves(out):
+            if isinstance(one, Tensor) and not is_sharded(one):
+                self.entries = max(self.entries, one.numel())
+        return out
+
+
+def nobody_holds_a_whole_layer(folder: Path) -> None:
+    world = distributed.get_world_size()
+    mesh = init_device_mesh("cpu", (world,))
+    for criterion in ("magnitude", "random"):
+        for kind in ("normal", "ties"):
+            model = fsdp(net((3072, 1024), kind), mesh)
+            s = Sparsifier(model, SGD(model.parameters(), 0.1), 0.5, criterion=criterion)
+            with Largest() as largest:
+                s.sparsify(generator=torch.Generator().manual_seed(0))
+            assert 1 << 16 <= largest.entries <= max(3072 * 1024 / world, 1 << 20)
 
 
 def blocks_are_within_a_process_or_refused(folder: Path) -> None:
@@ -288,6 +317,7 @@ def load(s: Sparsifier, folder: Path, expected: Sparsifier) -> None:
 
 CHECKS = [
     masks_are_the_whole_weights,
+    nobody_holds_a_whole_layer,
     blocks_are_within_a_process_or_refused,
     training_holds_them,
     weights_without_order_are_refused_by_all,
@@ -300,7 +330,9 @@ CHECKS = [
 
 def work(folder: Path) -> None:
     for check in CHECKS:
+        import time; t=time.time()
         check(folder)
+        print(check.__name__, time.time()-t, flush=True)
 
 
 def load_elsewhere(folder: Path) -> None:
