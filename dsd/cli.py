@@ -5,7 +5,9 @@ torch is imported where a command computes: listing recipes, or help, need not w
 
 import math
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -444,9 +446,12 @@ def _add_commands(suite: Suite | None, words: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    rank = os.environ.get("RANK", "0")
-    if rank == "0" or code == 1:  # one line, however many processes have the user's mistake
-        print(f"dsd: {message}", file=sys.stderr)
+    if os.environ.get("RANK", "0") != "0" and code != 1:
+        # One line, however many processes have the user's mistake: the first one's failure ends
+        # the others meanwhile. But this one may be alone, with a file that only it has read.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(3)
+    print(f"dsd: {message}", file=sys.stderr)
     sys.exit(code)
 
 

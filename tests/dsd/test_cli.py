@@ -72,6 +72,12 @@ def test_a_fault_is_one_line_and_exit_code_2(dsd, own_suite, words, expected):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_fault_that_one_process_has_is_said(dsd, own_suite):
+    done = dsd("run", "point-mlp", cwd=own_suite, RANK="1")
+    assert done.returncode == 2
+    assert "no recipe is called 'point-mlp'" in done.stderr
+
+
 def test_missing_data_is_said_once_with_layout_source_and_miniature(dsd):
     done = dsd("run", "imagenet-resnet18", IMAGENET="")
     assert done.returncode == 2

@@ -330,9 +330,11 @@ CHECKS = [
 
 def work(folder: Path) -> None:
     for check in CHECKS:
-        import time; t=time.time()
+        import time
+
+        t = time.time()
         check(folder)
-        print(check.__name__, time.time()-t, flush=True)
+        print(check.__name__, time.time() - t, flush=True)
 
 
 def load_elsewhere(folder: Path) -> None:
