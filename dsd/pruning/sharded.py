@@ -41,8 +41,9 @@ class Part:
         if self.shape == self.whole or not len(index):
             return index
         found = torch.zeros_like(index)
-        for axis, each in enumerate(torch.unravel_index(index, self.shape)):
-            found += (each + self.offset[axis]) * self._strides[axis]
+        for axis in reversed(range(len(self.shape))):
+            found += (index % self.shape[axis] + self.offset[axis]) * self._strides[axis]
+            index = index // self.shape[axis]
         return found
 
     @cached_property

@@ -12,18 +12,31 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def normalise(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the normalised input (N, C, ...), mean (C), biased variance (C), values a channel.
+
+    The statistics are over all processes, in float32 at least.
+    """
+    output, mean, variance, count = _Normalise.apply(input, weight, bias, eps)
+    return output, mean, variance, count
+
+
 class SynchronisedBatchNorm(_BatchNorm):
     """BatchNorm of any number of dimensions; all processes call it together while training."""
+
+    normalise = staticmethod(normalise)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Takes what the class that it stands for took."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Returns the normalised input (N, C, ...), by the batch's or the running statistics."""
-        if not self.training and self.running_mean is not None:
+        """Returns the normalised input (N, C, ...), by the whole batch's statistics in training."""
+        if not self.training:
             return super().forward(input)
-        output, mean, variance, count = normalise(input, self.weight, self.bias, self.eps)
-        if self.training and self.running_mean is not None and self.running_var is not None:
+        output, mean, variance, count = self.normalise(input, self.weight, self.bias, self.eps)
+        if self.running_mean is not None and self.running_var is not None:
             assert self.num_batches_tracked is not None
             self.num_batches_tracked.add_(1)
             share = self.momentum
@@ -35,23 +48,16 @@ class SynchronisedBatchNorm(_BatchNorm):
         return output
 
 
-def synchronise(net: nn.Module) -> None:
-    """Has a network's BatchNorm layers share their statistics; names and weights stay."""
+def synchronise(net: nn.Module, *, compiled: bool = False) -> None:
+    """Has a network's BatchNorm layers share their statistics; names and weights stay.
+
+    compiled: torch.compile will be given the network; it leaves out what asks other processes.
+    """
     for module in net.modules():
         if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
             module.__class__ = SynchronisedBatchNorm
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def normalise(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns the normalised input (N, C, ...), mean (C), biased variance (C), values a channel.
-
-    The statistics are over all processes, in float32 at least.
-    """
-    output, mean, variance, count = _Normalise.apply(input, weight, bias, eps)
-    return output, mean, variance, count
+            if compiled:  # not otherwise: it takes a second to import the compiler
+                module.normalise = torch.compiler.disable(normalise)
 
 
 class _Normalise(torch.autograd.Function):
@@ -69,7 +75,7 @@ class _Normalise(torch.autograd.Function):
             variance, mean = torch.var_mean(values, axes, correction=0)
         else:
             variance = mean = values.new_zeros(channels)
-        own = torch.cat([variance, mean, mean.new_tensor([here])])
+        own = torch.cat([variance, mean, mean.new_full((1,), here)])
         table = own.new_zeros(distributed.get_world_size(), len(own))
         table[distributed.get_rank()] = own
         distributed.all_reduce(table)

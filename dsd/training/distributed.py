@@ -1,5 +1,6 @@
 """Distributed training: what the trainer does across processes."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from dsd.errors import UserError
 from dsd.suite.task import Shard
 
 
@@ -45,6 +47,16 @@ def gather(accelerator: Accelerator, one: Any) -> list[Any]:
     if accelerator.num_processes == 1:
         return [one]
     return list(gather_object([one]))
+
+
+def agreed(accelerator: Accelerator, seen: bool, folder: Path) -> bool:
+    """Returns what all processes see in a folder. Raises UserError where they see other things."""
+    if len({*gather(accelerator, seen)}) > 1:
+        raise UserError(
+            f"{folder}: some processes see a phase there and some do not; give --runs a folder "
+            "that all nodes share"
+        )
+    return seen
 
 
 def same_buffers(accelerator: Accelerator, net: nn.Module) -> None:

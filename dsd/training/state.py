@@ -22,7 +22,7 @@ from dsd.runs.settings import Settings
 from dsd.runs.tree import Place
 from dsd.suite.recipe import validate
 from dsd.training.batch_norm import synchronise
-from dsd.training.distributed import gather
+from dsd.training.distributed import agreed, gather
 from dsd.training.optimizers import make_optimizer
 from dsd.training.random_state import rng_state, seed_all, set_rng_state
 from dsd.training.run import Run
@@ -73,7 +73,7 @@ def build(run: Run, place: Place) -> TrainState:
     if run.options.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if accelerator.num_processes > 1:
-        synchronise(net)
+        synchronise(net, compiled=run.options.compile)
     if run.options.shard:
         shard(net, accelerator.device)
     optimizer = make_optimizer(run.recipe.optimizer, net.parameters(), place.node.phase.lr)
@@ -114,7 +114,7 @@ def resume(run: Run, place: Place) -> TrainState | None:
     Raises UserError when the checkpoint is damaged or was trained with other settings.
     """
     saved = checkpoint.load(place.folder)
-    if saved is None:
+    if not agreed(run.accelerator, saved is not None, place.folder) or saved is None:
         return None
     check_format(saved, place.folder, checkpoint.CONTENT)
     checkpoint.complete(saved, place.folder)

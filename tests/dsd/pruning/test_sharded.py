@@ -113,9 +113,11 @@ def masks_of(model: nn.Module, way: dict[str, Any], twice: bool) -> tuple[Sparsi
 
 
 def masks_are_the_whole_weights(folder: Path) -> None:
-    for layout, widths, shard in layouts():
-        for name, way in WAYS.items():
-            for kind, dtype in (("normal", torch.bfloat16), ("ties", torch.float32)):
+    kinds = [("normal", torch.bfloat16), ("ties", torch.float32)]
+    for number, (layout, widths, shard) in enumerate(layouts()):
+        for which, (name, way) in enumerate(WAYS.items()):
+            both_kinds = distributed.get_world_size() == 4  # which takes its time
+            for kind, dtype in kinds if both_kinds else [kinds[(number + which) % 2]]:
                 expected, state = masks_of(net(widths, kind, dtype), way, kind == "ties")
                 model = shard(net(widths, kind, dtype))
                 ours, drawn = masks_of(model, way, kind == "ties")
@@ -330,11 +332,7 @@ CHECKS = [
 
 def work(folder: Path) -> None:
     for check in CHECKS:
-        import time
-
-        t = time.time()
         check(folder)
-        print(check.__name__, time.time() - t, flush=True)
 
 
 def load_elsewhere(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import distributed, nn
 
+from dsd.errors import UserError
 from dsd.runs import record
 from dsd.training import phase
 from dsd.training.algorithm import train_arm
@@ -121,11 +122,18 @@ def no_step_waits_but_for_gradients(folder: Path, alone: dict[str, Any]) -> None
     assert all(len(set(epoch)) == 1 for epoch in epochs), epochs
 
 
+def nodes_need_one_folder(folder: Path, alone: dict[str, Any]) -> None:
+    own = folder / ("plain" if distributed.get_rank() == 0 else "elsewhere")
+    with pytest.raises(UserError, match=r"give --runs a folder that all nodes share"):
+        train_arm(pictures_run("plain", own), "dsd")
+
+
 CHECKS = [
     as_one_process,
     sharded_as_one_process,
     batch_norm_is_torchs,
     no_step_waits_but_for_gradients,
+    nodes_need_one_folder,
 ]
 
 
