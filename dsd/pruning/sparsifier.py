@@ -77,10 +77,15 @@ class Sparsifier:
     and that the parameters are still those of construction. Processes of torch.distributed call
     `sparsify`, `densify` and `load_state_dict` together; their masks are checked to be equal.
 
+    Weights may be DTensors, of which each process holds a part (fully_shard, parallelize_module):
+    the masks are those of the whole weights. Split the model before the optimizer and this are
+    created; what is split later is taken where the optimizer trains it. Then processes also call
+    `finish` and `state_dict` together.
+
     Raises ValueError for a bad option, for an entry that matches nothing (with the nearest name),
     when
-    there is nothing to prune, and for what cannot be held: L-BFGS, weights that are split over
-    processes, parametrizations that keep no zeros. TypeError for what is no optimizer.
+    there is nothing to prune, and for what cannot be held: L-BFGS, flattened weights (FSDP1,
+    ZeRO-3), parametrizations that keep no zeros. TypeError for what is no optimizer.
     """
 
     def __init__(

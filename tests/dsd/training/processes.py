@@ -124,7 +124,7 @@ def pictures_run(network: str, folder: Path, stop: Stop | None = None, **options
         options=Options(**options),
         runs=folder,
         records=folder,
-        checkpoint_every_s=0,
+        checkpoint_every_s=float("inf"),
         provenance={
             **provenance(torch.device("cpu"), folder),
             "processes": accelerator.num_processes,
