@@ -20,7 +20,7 @@ parallelize_module(model, mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()}
 # After the model is split: the optimizer must train what is there now.
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 sparsifier = Sparsifier(model, optimizer, sparsity=0.5)
-plan = [Phase(epochs=10, lr=0.1), Phase(epochs=10, sparsity=0.5), Phase(epochs=10, lr=0.01)]
+plan = [Phase(epochs=9, lr=0.1), Phase(epochs=9, sparsity=0.5, lr=0.1), Phase(epochs=9, lr=0.01)]
 schedule = DSDSchedule(sparsifier, plan, steps_per_epoch=8)
 
 while not schedule.done:
@@ -30,6 +30,6 @@ while not schedule.done:
         loss.backward()
         optimizer.step()
         schedule.step()
-        if schedule.steps % 80 == 0 and distributed.get_rank() == 0:
+        if schedule.steps % 72 == 0 and distributed.get_rank() == 0:
             print(f"step {schedule.steps}: loss {loss:.3f}, {sparsifier.zeros:.0%} zeros")
 distributed.destroy_process_group()
