@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Settings that a mean may span; what stays includes the fingerprint of the data.
 RECIPES_OWN = ("optimizer", "clip_value", "clip_norm", "exclude", "momentum", "carry_over")
-FREE = {"path", "seed", "dense_seed", "processes", "channels_last", "compile", "fused"}
+FREE = {"path", "seed", "dense_seed", "channels_last", "compile", "fused"}
 
 
 class Gain(NamedTuple):

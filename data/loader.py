@@ -65,6 +65,10 @@ class Loader:
             return self._from_memory(self.preprocessing, mine, epoch)
         return self._from_files(mine, epoch)
 
+    def sizes(self, epoch: int = 0) -> list[int]:
+        """Returns how many images each batch of an epoch has, all processes together."""
+        return [len(batch) for batch in in_batches(np.arange(len(self.images)), self.batch_size)]
+
     def _order(self, epoch: int) -> np.ndarray:
         if not self.train:
             return np.arange(len(self.images))

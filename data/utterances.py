@@ -49,6 +49,10 @@ class Utterances:
         """
         return self._read(parts(self._order(epoch), first_step, shard))
 
+    def sizes(self, epoch: int | None) -> list[int]:
+        """Returns how many utterances each batch of an epoch has, all processes together."""
+        return [len(batch) for batch in self._order(epoch)]
+
     def padding(self, epoch: int | None) -> float:
         """Returns the share of an epoch's frames that is padding, in percent."""
         frames = np.array(self._dataset.spectrograms.frames)

@@ -5,7 +5,9 @@ torch is imported where a command computes: listing recipes, or help, need not w
 
 import math
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -139,6 +141,12 @@ def run(
             "optimizer; on a GPU also TF32 and algorithms whose last bits vary.",
         ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="fsdp: each of several processes (torchrun) holds a part of the weights."
+        ),
+    ] = None,
     workers: Workers = None,
     time_limit: Annotated[
         float | None,
@@ -170,6 +178,7 @@ def run(
     from dsd.training.device import choose_options, data_workers, make_accelerator, set_numerics
     from dsd.training.progress import Reporter
     from dsd.training.run import Run
+    from dsd.training.sharding import check_shard
 
     suite = the_suite()
     if log not in (None, "tensorboard"):
@@ -189,9 +198,16 @@ def run(
         channels_last=channels_last or None,
         compile=compile or None,
         deterministic=deterministic,
+        shard=shard,
     )
     accelerator = make_accelerator(device, options.precision, compile)
     set_numerics(options)
+    check_shard(
+        shard,
+        accelerator.num_processes,
+        channels_last=options.channels_last,
+        compile=options.compile,
+    )
     stop = Stop(time_limit)
     stop.listen()
     origin = {
@@ -483,9 +499,12 @@ def _add_commands(suite: Suite | None, words: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    rank = os.environ.get("RANK", "0")
-    if rank == "0" or code == 1:  # one line, however many processes have the user's mistake
-        print(f"dsd: {message}", file=sys.stderr)
+    if os.environ.get("RANK", "0") != "0" and code != 1:
+        # One line, however many processes have the user's mistake: the first one's failure ends
+        # the others meanwhile. But this one may be alone, with a file that only it has read.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(3)
+    print(f"dsd: {message}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dsd.training.batch_norm import SynchronisedBatchNorm
 from models.dropout import dropout
 from models.packing import on_device, pack, unpack
 from models.recurrent import Recurrent, clipped_relu
@@ -100,9 +101,13 @@ def until_the_end(features: Tensor, lengths: Lengths) -> tuple[Tensor, list[int]
 def no_activations(net: nn.Module, symbols: int) -> Tensor:
     """Returns (0, 0, symbols), from which backward gives every parameter a gradient of zero.
 
-    Processes that share a training wait for the gradients of all parameters.
+    Processes that share a training wait for the gradients of all parameters, and BatchNorm layers
+    with shared statistics, here in the order of the forward pass, for each other.
     """
     total = sum(parameter.sum() for parameter in net.parameters())
+    for norm in net.modules():
+        if isinstance(norm, SynchronisedBatchNorm):
+            total = total + norm(norm.weight.new_zeros(0, norm.num_features)).sum()
     return total * next(net.parameters()).new_zeros(0, 0, symbols)
 
 

@@ -180,6 +180,10 @@ class CaptionTask:
         for index in parts(draws.unbind(), first_step, shard):
             yield self._batch("train", index)
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Returns how many captions each training batch has, all processes together."""
+        return [self._settings.batch_size] * self.steps_per_epoch
+
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns nats per caption, its end included. The decay is the optimizer's."""
         words, lengths = batch["words"], batch["lengths"]

@@ -120,14 +120,18 @@ class ImageTask:
     def batches(self, epoch: int, first_step: int, shard: Shard) -> Iterator[Batch]:
         """Yields one epoch's augmented training batches from `first_step` on.
 
-        Raises UserError when a process would have no image of a batch, or one alone where the
-        network needs two, and for a size that the network cannot take.
+        Raises UserError when a process would have no image of a full batch, for a batch of one
+        where the network needs two, and for a size that the network cannot take.
         """
         shard.check(self._settings.batch_size, self.unit)
-        self._check_sizes(shard)
+        self._check_sizes()
         return self._loaders["train"].batches(epoch, first_step, shard)
 
-    def _check_sizes(self, shard: Shard) -> None:
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Returns how many images each training batch has, all processes together."""
+        return self._loaders["train"].sizes(epoch)
+
+    def _check_sizes(self) -> None:
         """Raises UserError for pixels or batches that the network cannot be trained on.
 
         BatchNorm cannot normalise one value: maps of 1 x 1 pixels of one image.
@@ -137,10 +141,10 @@ class ImageTask:
             raise UserError(f"task.crop: {network} cannot be trained at this size ({fault})")
         images = len(self._loaders["train"].images)
         smallest = min(images, images % batch_size or batch_size)
-        if smallest // shard.processes < 2 and self._fault(1):
+        if smallest < 2 and self._fault(1):
             raise UserError(
                 f"task.batch_size: {batch_size} images and {images} in all leave a batch of one "
-                f"image to a process, and {network} needs two at this size (BatchNorm); change "
+                f"image, and {network} needs two at this size (BatchNorm); change "
                 "task.batch_size, task.crop or task.heldout"
             )
 

@@ -117,6 +117,10 @@ class SpeechTask:
         shard.check(self._settings.batch_size, self.unit)
         return self._batches["train"].batches(epoch, first_step, shard)
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        """Returns how many utterances each training batch has, all processes together."""
+        return self._batches["train"].sizes(epoch)
+
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         """Returns nats per utterance. Raises UserError for a network that torch.compile wraps."""
         if hasattr(model, "_orig_mod"):

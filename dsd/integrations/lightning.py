@@ -58,7 +58,7 @@ class DSDCallback(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what Lightning writes into its checkpoints."""
-        return self.schedule.state_dict() if self.schedule else {}
+        return self.schedule.state_dict(full=True) if self.schedule else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keeps what a checkpoint has, until the optimizers are loaded too."""

@@ -124,14 +124,17 @@ class DSDSchedule:
                 "it would end in the middle of the plan"
             )
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns what `torch.load(weights_only=True)` reads: numbers, tensors, the masks."""
+    def state_dict(self, *, full: bool = False) -> dict[str, Any]:
+        """Returns what `torch.load(weights_only=True)` reads: numbers, tensors, the masks.
+
+        full: whole masks also of weights that are split over processes, see Sparsifier.state_dict.
+        """
         return {
             "steps": self.steps,
             "entered": self._entered,
             "rates": self._rates,
             "generator": self._generator and self._generator.get_state(),
-            "sparsifier": self.sparsifier.state_dict(),
+            "sparsifier": self.sparsifier.state_dict(full=full),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_callback import ExportableState
 
 from dsd.integrations.schedule import DSDSchedule, Phase
+from dsd.pruning.sharded import is_sharded
 from dsd.pruning.sparsifier import Sparsifier
 
 
@@ -24,7 +25,8 @@ class DSDCallback(TrainerCallback, ExportableState):
     Trainer makes for `report_to` come before other callbacks, and log neither.
 
     phases: see Phase, or the keywords of one. options: of the Sparsifier, such as exclude. Raises
-    ValueError at the start of the training when the plan is longer than it.
+    ValueError at the start of the training when the plan is longer than it, and for weights that
+    are split over processes.
     """
 
     def __init__(self, phases: Sequence[Phase | dict[str, Any]], **options: Any) -> None:
@@ -44,6 +46,11 @@ class DSDCallback(TrainerCallback, ExportableState):
         **_: Any,
     ) -> None:
         """Creates the sparsifier, and loads the masks of the checkpoint that is resumed."""
+        if any(map(is_sharded, model.parameters())):
+            raise ValueError(
+                "DSDCallback: the Trainer saves its callbacks on one process, which has a part of "
+                "the weights (FSDP2); use DistributedDataParallel, or a loop of your own"
+            )
         per_epoch = None
         if any(phase.epochs is not None for phase in self.phases):
             per_epoch = math.ceil(len(train_dataloader) / args.gradient_accumulation_steps)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # recipes are read without torch, and they name criteria
     import torch
     from torch import Tensor, nn
 
+DRAWN = 1 << 20  # random scores drawn at once for a part of a layer
+
 # (weight, generator) -> scores of the weight's shape; it may also use weight.grad.
 Criterion = Callable[["nn.Parameter", "torch.Generator | None"], "Tensor"]
 
@@ -29,14 +31,45 @@ def random(weight: "Tensor", generator: "torch.Generator | None") -> "Tensor":
     """Returns scores drawn uniformly, whatever the weights' values: the random control.
 
     They are drawn on the generator's device, so one seed gives one mask wherever the weights are.
-    Raises ValueError without a generator.
+    Raises ValueError without a generator, and for a DTensor with one on a GPU.
     """
     if generator is None:
         raise ValueError("random scores are drawn from a generator, but none is given")
     import torch
 
+    from dsd.pruning.sharded import is_sharded
+
+    if is_sharded(weight):
+        return _random_part(weight, generator)
     scores = torch.empty(weight.shape, dtype=torch.int32, device=generator.device)
     return scores.random_(generator=generator)
+
+
+def _random_part(weight: "Tensor", generator: "torch.Generator") -> "Tensor":
+    """Draws a DTensor's scores as a plain tensor's, some rows at a time, and keeps its part."""
+    import torch
+
+    from dsd.pruning.sharded import like, local, part_of
+
+    if generator.device.type != "cpu":
+        raise ValueError(
+            "random scores of weights that are split are drawn on the CPU; give a "
+            "generator of the CPU"
+        )
+    part = part_of(weight)
+    scores = torch.empty(part.shape, dtype=torch.int32)
+    rows = max(1, DRAWN // max(1, part.whole[1:].numel()))
+    first, last = part.offset[0], part.offset[0] + part.shape[0]
+    for start in range(0, part.whole[0], rows):
+        stop = min(start + rows, part.whole[0])
+        drawn = torch.empty(stop - start, *part.whole[1:], dtype=torch.int32)
+        drawn.random_(generator=generator)
+        low, high = max(start, first), min(stop, last)
+        if low < high:
+            for axis in range(1, drawn.dim()):
+                drawn = drawn.narrow(axis, part.offset[axis], part.shape[axis])
+            scores[low - first : high - first] = drawn[low - start : high - start]
+    return like(scores.to(local(weight).device), weight)
 
 
 def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
@@ -49,7 +82,15 @@ def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
     scores_of = criterion_of(criterion)
 
     def ranks(weight: "nn.Parameter", generator: "torch.Generator | None") -> "Tensor":
-        scores = scores_of(weight, generator).movedim(1, -1)
+        from dsd.pruning.sharded import like, local, part_of
+
+        scores, part = scores_of(weight, generator), part_of(weight)
+        if part.offset[1] % size or (part.shape[1] % size and part.shape[1] != part.whole[1]):
+            raise ValueError(f"processes share blocks of {size} inputs")
+        return like(within(local(scores)), weight)
+
+    def within(scores: "Tensor") -> "Tensor":
+        scores = scores.movedim(1, -1)
         if scores.shape[-1] % size:
             raise ValueError(f"{scores.shape[-1]} inputs are no multiple of {size}")
         blocks = scores.reshape(-1, size)

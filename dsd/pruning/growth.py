@@ -44,11 +44,15 @@ class Growth:
         torch.empty(1, device=device).random_(generator=generator)
         return cls(schedule, groups, criterion, state, str(device))
 
-    def check_room(self, held: Mapping[str, Tensor]) -> None:
-        """Raises ValueError when masks already prune more than the sparsity to be reached."""
+    def check_room(self, held: Mapping[str, Mapping[str, int]]) -> None:
+        """Raises ValueError when masks already prune more than the sparsity to be reached.
+
+        held: how many weights each layer has, and how many its mask keeps; empty without masks.
+        """
         for layers, sparsity in self.groups if held else ():
-            pruned = sum(int((~held[name]).sum()) for name in layers)
-            if pruned > pruned_count(sum(held[name].numel() for name in layers), sparsity):
+            weights, kept = (sum(held[name][key] for name in layers) for key in ("weights", "kept"))
+            pruned = weights - kept
+            if pruned > pruned_count(weights, sparsity):
                 raise ValueError(
                     f"{', '.join(layers)}: {pruned} weights are pruned already, more than the "
                     f"sparsity {sparsity} asks for, and masks only grow; densify() first"

@@ -13,12 +13,14 @@ from dsd.pruning.distribution import Group, pruned_count
 from dsd.pruning.parametrized import Source, spare
 from dsd.pruning.selection import (
     NoOrder,
+    Spread,
     by_magnitude,
     by_value,
     flat_scores,
     flat_weights,
     keep_largest,
 )
+from dsd.pruning.sharded import as_part, is_sharded, local, part_of, totals
 
 
 @torch.no_grad()
@@ -34,6 +36,7 @@ def choose(
 ) -> dict[str, Tensor]:
     """Returns masks by name that prune each group of layers to its sparsity, smallest scores first.
 
+    Masks, given and returned, are of the parts that this process holds, where weights are DTensors.
     generator: what the criterion draws from, layer after layer. share: the part of each sparsity to
     prune now, below 1 in the middle of a gradual schedule. held: masks whose pruned weights stay
     pruned and count towards the sparsity. sources: of the parameters from which a layer computes
@@ -45,20 +48,26 @@ def choose(
     masks: dict[str, Tensor] = {}
     order = by_magnitude if criterion is magnitude else by_value
     for layers, sparsity in groups:
-        scores = [
-            _scores(name, weights[name], criterion, generator, sources.get(name)) for name in layers
-        ]
-        pruned = pruned_count(sum(map(len, scores)), sparsity * share)
+        group = {name: weights[name] for name in layers}
+        scores = _all_scores(group, criterion, generator, sources)
+        pruned = pruned_count(sum(map(Tensor.numel, group.values())), sparsity * share)
+        parts = [part_of(weight) for weight in group.values()]
         if held is None:
-            kept = keep_largest(scores, pruned, order)
+            kept = keep_largest(scores, pruned, order, [Spread(part) for part in parts])
         else:
             still = [held[n].flatten().to(s.device) for n, s in zip(layers, scores, strict=True)]
-            pruned -= sum(len(mask) - int(mask.count_nonzero()) for mask in still)
+            gone = {n: int((~mask).count_nonzero()) for n, mask in zip(layers, still, strict=True)}
+            pruned -= sum(totals(gone, group).values())
             left = [s[mask] for s, mask in zip(scores, still, strict=True)]
-            chosen = keep_largest(left, max(pruned, 0), order)
+            spread = [
+                Spread(part, mask.nonzero().squeeze(1) if part.groups else None)
+                for part, mask in zip(parts, still, strict=True)
+            ]
+            chosen = keep_largest(left, max(pruned, 0), order, spread)
             kept = [m.masked_scatter(m, new) for m, new in zip(still, chosen, strict=True)]
         for name, mask in zip(layers, kept, strict=True):
-            masks[name] = mask.view(weights[name].shape).to(weights[name].device)
+            weight = local(weights[name])
+            masks[name] = mask.view(weight.shape).to(weight.device)
             if name in sources and not masks[name].any(sources[name].norms).all():
                 raise ValueError(
                     f"{name}: at sparsity {sparsity} a whole norm would be pruned, and its weights "
@@ -92,6 +101,33 @@ def random_mask(weight: Tensor, sparsity: float, generator: torch.Generator) -> 
     return mask.view(weight.shape).to(weight.device)
 
 
+def _all_scores(
+    weights: Mapping[str, nn.Parameter],
+    criterion: Criterion,
+    generator: torch.Generator | None,
+    sources: Mapping[str, Source],
+) -> list[Tensor]:
+    """Returns the scores of layers, flat. Processes that hold parts of them all raise, or none."""
+    scores: list[Tensor] = []
+    fault: ValueError | None = None
+    try:
+        for name, weight in weights.items():
+            scores.append(_scores(name, weight, criterion, generator, sources.get(name)))
+    except ValueError as error:
+        fault = error
+    divided = {name: weight for name, weight in weights.items() if is_sharded(weight)}
+    faults = totals(dict.fromkeys(divided, int(fault is not None)), divided)
+    without = totals(dict.fromkeys(divided, int(isinstance(fault, NoOrder))), divided)
+    if fault is not None:
+        raise fault
+    for name in divided:
+        if without[name]:
+            raise NoOrder(f"{name}: another process holds weights or scores that have no order")
+        if faults[name]:
+            raise ValueError(f"{name}: another process's part cannot be scored, see its error")
+    return scores
+
+
 def _scores(
     name: str,
     weight: nn.Parameter,
@@ -111,6 +147,10 @@ def _scores(
             raise ValueError(
                 f"scores have the weight's shape {tuple(weight.shape)}, not {tuple(scores.shape)}"
             )
+        if is_sharded(weight):
+            if not is_sharded(scores):
+                raise ValueError("scores of a DTensor are a DTensor, of no process's part alone")
+            scores = as_part(scores, weight)
         if source is not None:
             scores = spare(scores.detach(), source.norms)
         return flat_scores(scores)

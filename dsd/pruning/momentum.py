@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dsd.pruning.bits import BitMask
 from dsd.pruning.optimizers import Kept, Optimizers
+from dsd.pruning.sharded import local
 from dsd.pruning.state_names import MIXING, MOMENTA, ONE_STATE, SCALES, is_copy
 
 Momentum = Literal["pruned", "reset", "keep"]
@@ -76,9 +77,11 @@ def _to_rest(
     found: list[tuple[Tensor, Rest]] = []
     unknown: dict[str, None] = {}
     for parameter, kept in optimizers.kept(masks, lambda name: not is_copy(name)):
+        single = kept.value.numel() < 2
+        kept = kept._replace(value=local(kept.value))
         name, value, by = kept.name, kept.value, kept.by.lower()
         scales = name in SCALES or (name == "state1" and by.startswith(ONE_STATE))
-        if scales or value.numel() < 2 or value.dtype == torch.bool:
+        if scales or single or value.dtype == torch.bool:
             continue
         whole = not _per_weight(value, parameter) or any(part in by for part in MIXING)
         if name not in MOMENTA and (value.is_floating_point() or whole):
@@ -98,7 +101,8 @@ def _to_rest(
 
 def _per_weight(value: Tensor, parameter: Tensor) -> bool:
     """Returns whether a tensor has an entry, or several in front, for each of the weights."""
-    return parameter.dim() > 0 and value.shape[-parameter.dim() :] == parameter.shape
+    shape = local(parameter).shape
+    return bool(shape) and local(value).shape[-len(shape) :] == shape
 
 
 def _way_to_rest(kept: Kept, pruned: Tensor) -> Rest:

@@ -2,11 +2,14 @@
 
 import ctypes
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+
+from dsd.pruning.distribution import Group
+from dsd.pruning.sharded import is_sharded, local, part_of
 
 Digests = dict[str, tuple[str, str]]  # of each layer: its weights', its mask's
 
@@ -46,13 +49,13 @@ def check_same(
     """Raises RuntimeError when processes that hold the same weights have other masks.
 
     All processes must call it together. replicas: all hold the same weights, as under
-    DistributedDataParallel; otherwise those do whose weights have the same values.
+    DistributedDataParallel; otherwise those do whose weights have the same values. Of DTensors,
+    weights and masks are this process's parts.
     """
     if not together():
         return
     own: Digests = {
-        name: ("" if replicas else _digest(weights[name]), _digest(mask))
-        for name, mask in masks.items()
+        name: (_weight(weights[name], replicas), _digest(mask)) for name, mask in masks.items()
     }
     everyone: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(everyone, own)
@@ -68,6 +71,31 @@ def check_same(
                     f"{name}: process {rank} has another mask than process {first} for the same "
                     "weights; give both the same sparsity, criterion and gradients"
                 )
+
+
+def check_alike(weights: Mapping[str, Tensor], groups: Iterable[Group], criterion: str) -> None:
+    """Raises RuntimeError when processes would choose masks for parts of a weight differently.
+
+    All processes must call it together.
+    """
+    if not together() or not any(map(is_sharded, weights.values())):
+        return
+    own = {name: (group, criterion) for group in groups for name in group.layers}
+    everyone: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(everyone, own)
+    for rank, others in enumerate(everyone):
+        for name in sorted(own.keys() & others.keys()):
+            if others[name] != own[name]:
+                raise RuntimeError(
+                    f"{name}: process {rank} was given {others[name]}, this one {own[name]}; give "
+                    "all processes the same sparsity and criterion"
+                )
+
+
+def _weight(weight: Tensor, replicas: bool) -> str:
+    """Returns what weights have in common that must have the same mask."""
+    where = str(part_of(weight).offset) if is_sharded(weight) else ""
+    return where + ("" if replicas and not where else _digest(local(weight)))
 
 
 def _digest(tensor: Tensor) -> str:

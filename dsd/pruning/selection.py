@@ -1,9 +1,12 @@
 """Exact selection: the k smallest of the scores that are compared together are pruned."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from dsd.pruning.sharded import Part, local
 
 BIT_VIEW = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes per weight -> integer as wide
 ORDERED = {torch.float16, torch.bfloat16, torch.float32, torch.float64, *BIT_VIEW.values()}
@@ -11,6 +14,17 @@ CHUNK = 1 << 20  # scores processed at once: temporaries stay in the cache, howe
 HALF = 1 << 15
 
 Order = Callable[[Tensor], Tensor]  # scores -> integers in the order to select by
+
+
+class Spread(NamedTuple):
+    """Where the scores of a layer are that this process has: a part of it, or some of a part."""
+
+    part: Part
+    among: Tensor | None = None  # row-major positions in the part, of the scores; None: all
+
+    def places(self, index: Tensor) -> Tensor:
+        """Returns the positions in the whole layer of these scores."""
+        return self.part.places(index if self.among is None else self.among[index])
 
 
 class NoOrder(ValueError):
@@ -32,11 +46,11 @@ def by_value(scores: Tensor) -> Tensor:
 
 
 def flat_weights(weight: Tensor) -> Tensor:
-    """Returns weights flattened to (N,), row-major.
+    """Returns weights flattened to (N,), row-major; of a DTensor this process's part.
 
     Raises ValueError for another dtype than a float of 16 bits or more, NoOrder for inf and nan.
     """
-    weight = weight.detach()
+    weight = local(weight).detach()
     if not weight.is_floating_point() or weight.itemsize not in BIT_VIEW:
         raise ValueError(f"cannot prune {weight.dtype}; use float16, bfloat16, float32 or float64")
     if weight.numel() and not all(bound.isfinite() for bound in weight.aminmax()):
@@ -57,18 +71,24 @@ def flat_scores(scores: Tensor) -> Tensor:
     return scores.contiguous().flatten()
 
 
-def keep_largest(scores: Sequence[Tensor], pruned: int, order: Order) -> list[Tensor]:
+def keep_largest(
+    scores: Sequence[Tensor], pruned: int, order: Order, spread: Sequence[Spread] = ()
+) -> list[Tensor]:
     """Returns a mask for each layer: False for the `pruned` smallest of all scores, else True.
 
     scores: of each layer, flat. Among equal scores the first are pruned: those of earlier layers,
-    within a layer the earlier ones.
+    within a layer the earlier ones. spread: of each layer, where processes hold parts; masks are
+    of their parts, `pruned` counts all, and these processes call it together.
     """
     masks = [torch.ones_like(layer, dtype=torch.bool) for layer in scores]
     if pruned == 0:
         return masks
     if len({layer.dtype for layer in scores}) > 1:
         scores = [layer.double() for layer in scores]
-    threshold, tied, tied_pruned = _select(scores, pruned, order)
+    threshold, tied, tied_pruned = _select(scores, pruned, order, spread)
+    if any(one.part.groups for one in spread):
+        _keep_spread(scores, masks, threshold, tied_pruned, order, spread)
+        return masks
     for chunk, kept in zip(_chunks(scores), _chunks(masks), strict=True):
         ordered = order(chunk)
         torch.gt(ordered, threshold, out=kept)
@@ -77,6 +97,33 @@ def keep_largest(scores: Sequence[Tensor], pruned: int, order: Order) -> list[Te
             kept[ties[tied_pruned:]] = True
             tied, tied_pruned = tied - len(ties), max(tied_pruned - len(ties), 0)
     return masks
+
+
+def _keep_spread(
+    scores: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    threshold: int,
+    tied_pruned: int,
+    order: Order,
+    spread: Sequence[Spread],
+) -> None:
+    """Writes the masks of layers of which processes hold parts.
+
+    The ties to prune are selected by their positions, in the same way as scores.
+    """
+    ties, places, start = [], [], 0
+    for layer, kept, one in zip(scores, masks, spread, strict=True):
+        here = [torch.empty(0, dtype=torch.int64, device=layer.device)]
+        for begin, chunk in zip(range(0, len(layer), CHUNK), _chunks([layer]), strict=False):
+            ordered = order(chunk)
+            torch.gt(ordered, threshold, out=kept[begin : begin + CHUNK])
+            here.append((ordered == threshold).nonzero().squeeze(1) + begin)
+        ties.append(torch.cat(here))
+        places.append(one.places(ties[-1]) + start)
+        start += one.part.whole.numel()
+    last = _select(places, tied_pruned, by_value, spread)[0]
+    for kept, index, place in zip(masks, ties, places, strict=True):
+        kept[index] = place > last
 
 
 def kth_magnitude(weight: Tensor, k: int) -> float:
@@ -93,27 +140,36 @@ def _chunks(layers: Sequence[Tensor]) -> Iterator[Tensor]:
         yield from layer.split(CHUNK)
 
 
-def _select(scores: Sequence[Tensor], rank: int, order: Order) -> tuple[int, int, int]:
+def _select(
+    scores: Sequence[Tensor], rank: int, order: Order, spread: Sequence[Spread] = ()
+) -> tuple[int, int, int]:
     """Returns the rank-th smallest score (rank >= 1), as `order` gives it.
 
     Also returns how many scores equal it, and how many of these are among the rank smallest. It is
     radix selection, 16 bits at a time: a histogram of the top 16 bits gives those of the wanted
     score; the next 16 bits are then counted among the scores that share them. Exact, linear in N,
-    with no full-size temporary.
+    with no full-size temporary. Where processes hold parts of layers (`spread`), what they
+    exchange are the counts.
     """
     device = scores[0].device
+    alike: dict[tuple[str, ...], list[int]] = {}  # layers whose counts are added up together
+    for layer in range(len(scores)):
+        alike.setdefault(spread[layer].part.key if spread else (), []).append(layer)
     found = 0  # the leading bits of the wanted score
     top = 8 * scores[0].itemsize - 16
     for shift in range(top, -1, -16):
         smallest = -HALF if shift == top and order is not by_magnitude else 0
         histogram = torch.zeros(1 << 16, dtype=torch.int64, device=device)
-        for chunk in _chunks(scores):
-            digits = order(chunk) >> shift
-            if shift < top:
-                digits = digits[digits >> 16 == found] - (found << 16)
-            elif smallest:  # the sign counts
-                digits = digits.int() - smallest
-            histogram += torch.bincount(digits, minlength=1 << 16).to(device)
+        for layers in alike.values():
+            counts = torch.zeros_like(histogram)
+            for chunk in _chunks([scores[layer] for layer in layers]):
+                digits = order(chunk) >> shift
+                if shift < top:
+                    digits = digits[digits >> 16 == found] - (found << 16)
+                elif smallest:  # the sign counts
+                    digits = digits.int() - smallest
+                counts += torch.bincount(digits, minlength=1 << 16).to(device)
+            histogram += spread[layers[0]].part.total(counts) if spread else counts
         up_to = histogram.cumsum(0)
         digit = int(torch.searchsorted(up_to, rank))
         tied = int(histogram[digit])

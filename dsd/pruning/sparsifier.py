@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from io import BytesIO
 from typing import Any, get_args
 
 import torch
@@ -10,18 +11,19 @@ from torch import Tensor, nn
 
 from dsd.pruning import ranks
 from dsd.pruning.bits import BitMask, pack, unpack
-from dsd.pruning.criteria import Criterion, criterion_of
+from dsd.pruning.criteria import Criterion, criterion_of, name_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.growth import Growth
 from dsd.pruning.masks import choose
 from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
 from dsd.pruning.optimizers import Handle, Optimizers
 from dsd.pruning.schedule import Gradual
+from dsd.pruning.sharded import as_part, is_sharded, like, local, part_of, reshard, totals, whole
 from dsd.pruning.targets import (
     Targets,
     aliases,
     names_of,
-    refuse_sharded,
+    refuse_flattened,
     targets,
     unwrapped,
 )
@@ -75,10 +77,15 @@ class Sparsifier:
     and that the parameters are still those of construction. Processes of torch.distributed call
     `sparsify`, `densify` and `load_state_dict` together; their masks are checked to be equal.
 
+    Weights may be DTensors, of which each process holds a part (fully_shard, parallelize_module):
+    the masks are those of the whole weights. Split the model before the optimizer and this are
+    created; what is split later is taken where the optimizer trains it. Then processes also call
+    `finish` and `state_dict` together.
+
     Raises ValueError for a bad option, for an entry that matches nothing (with the nearest name),
     when
-    there is nothing to prune, and for what cannot be held: L-BFGS, weights that are split over
-    processes, parametrizations that keep no zeros. TypeError for what is no optimizer.
+    there is nothing to prune, and for what cannot be held: L-BFGS, flattened weights (FSDP1,
+    ZeRO-3), parametrizations that keep no zeros. TypeError for what is no optimizer.
     """
 
     def __init__(
@@ -129,8 +136,11 @@ class Sparsifier:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """Returns the masks by parameter name: bool, True = kept. Empty when not active."""
-        return {name: held.mask() for name, held in self._masks.items()}
+        """Returns the masks by parameter name: bool, True = kept. Empty when not active.
+
+        The mask of a DTensor is one, split over processes in the same way.
+        """
+        return {name: like(mask, self._weights[name]) for name, mask in self._parts().items()}
 
     @property
     def zeros(self) -> float:
@@ -194,6 +204,7 @@ class Sparsifier:
         sparsity = self.sparsity if sparsity is None else sparsity
         gradually = self.schedule if gradually is None else gradually
         spread = groups(self._weights, sparsity, self._scope)
+        ranks.check_alike(self._weights, spread, name_of(criterion))
         generator = ranks.same_generator(generator)
         with ExitStack() as undo:
             if generator is not None:
@@ -203,11 +214,8 @@ class Sparsifier:
                 masks = choose(self._weights, spread, criterion, generator, sources=found.sources)
             else:
                 growth = Growth.begin(gradually, spread, criterion, generator)
-                growth.check_room(self.masks)
-                masks = self.masks or {
-                    name: torch.ones_like(weight, dtype=torch.bool)
-                    for name, weight in self._weights.items()
-                }
+                growth.check_room(self.report() if self.active else {})
+                masks = self._parts() or self._all_kept()
             ranks.check_same(self._weights, masks, self._replicas)
             self._reset_momentum(undo, returning=True)
             self._hold(masks, growth, undo)
@@ -244,7 +252,7 @@ class Sparsifier:
         self._check()
         self._set({}, None)
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self, *, full: bool = False) -> dict[str, Any]:
         """Returns {"masks": {name: {"shape": list, "bits": uint8}}}, without masks when not active.
 
         A byte of `bits` has eight weights, in row-major order, 1 = kept; `masks_of` unpacks them.
@@ -252,15 +260,30 @@ class Sparsifier:
         plain tensors and numbers that `torch.load(weights_only=True)` reads; save the model's and
         the optimizer's state with it. Raises RuntimeError when pruned weights have changed or a
         parameter has been replaced.
+
+        Of a model with DTensors, all processes call it together, and it is what
+        torch.distributed.checkpoint saves and loads on any number of processes, also as
+        `{"dsd": sparsifier}`: {"masks": {name: bool DTensor}, "held": bool, "gradual": bytes}, with
+        all weights kept where no masks are held. `full` puts the masks together, layer by layer,
+        and returns what an undivided model has.
         """
         self._check()
-        masks = {
-            name: {"shape": [*mask.shape], "bits": pack(mask)} for name, mask in self.masks.items()
-        }
-        state: dict[str, dict[str, Any]] = {"masks": masks}
-        return state if self._growth is None else state | {"gradual": self._growth.state_dict()}
+        growth = None if self._growth is None else self._growth.state_dict()
+        if any(map(is_sharded, self._weights.values())) and not full:
+            parts = self._parts() or self._all_kept()
+            return {
+                "masks": {name: like(part, self._weights[name]) for name, part in parts.items()},
+                "held": self.active,
+                "gradual": b"" if growth is None else _bytes(growth),
+            }
+        masks = {}
+        for name, mask in self.masks.items():
+            mask = whole(mask)
+            masks[name] = {"shape": [*mask.shape], "bits": pack(mask)}
+        state: dict[str, Any] = {"masks": masks}
+        return state if growth is None else state | {"gradual": growth}
 
-    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Loads saved masks and applies them at once; the optimizer's state stays as it is.
 
         state: what state_dict returned, or {"masks": {name: bool}}, as earlier versions did. A
@@ -283,8 +306,9 @@ class Sparsifier:
                     f"but must be torch.bool of the weight's shape {tuple(shape)}"
                 )
         growth = None
-        if "gradual" in state:
-            growth = Growth.from_state(state["gradual"], self._criterion)
+        if gradual := _gradual(state):
+            growth = Growth.from_state(gradual, self._criterion)
+        masks = {name: as_part(mask, self._weights[name]) for name, mask in masks.items()}
         ranks.check_same(self._weights, masks, self._replicas)
         with ExitStack() as undo:
             self._hold(masks, growth, undo)
@@ -295,7 +319,7 @@ class Sparsifier:
 
     def _hold(self, masks: Mapping[str, Tensor], growth: Growth | None, undo: ExitStack) -> None:
         """Holds these masks from now on, and applies them."""
-        held = {name: BitMask(mask, self._weights[name]) for name, mask in masks.items()}
+        held = self._bits(masks)
         undo.callback(self._set, self._masks, self._growth)
         for name in held:
             save(self._weights[name], undo)
@@ -303,6 +327,24 @@ class Sparsifier:
             save(copy, undo)
         self._set(held, growth)
         self._apply()
+
+    def _bits(self, masks: Mapping[str, Tensor]) -> dict[str, BitMask]:
+        """Returns masks of parts as they are held; their counts are of the whole weights."""
+        held = {name: BitMask(mask, local(self._weights[name])) for name, mask in masks.items()}
+        pruned = {name: mask.pruned for name, mask in held.items()}
+        for name, count in totals(pruned, self._weights).items():
+            held[name].pruned = count
+        return held
+
+    def _parts(self) -> dict[str, Tensor]:
+        """Returns the masks of the parts of the weights that this process holds."""
+        return {name: held.mask() for name, held in self._masks.items()}
+
+    def _all_kept(self) -> dict[str, Tensor]:
+        return {
+            name: torch.ones_like(local(weight), dtype=torch.bool)
+            for name, weight in self._weights.items()
+        }
 
     def _set(self, masks: dict[str, BitMask], growth: Growth | None) -> None:
         self._masks, self._growth = masks, growth
@@ -314,15 +356,16 @@ class Sparsifier:
                 self._hooks.append(hook)
 
     def _after_step(self, counts: bool) -> None:
+        if ranks.together() and self._replaced():
+            self._check_parameters()
         self._apply()
         if counts and self._growth is not None and self._growth.due():
             self._grow(self._growth)
 
     def _grow(self, growth: Growth) -> None:
-        masks = growth.grown(self._weights, self.masks, self._targets().sources)
+        masks = growth.grown(self._weights, self._parts(), self._targets().sources)
         ranks.check_same(self._weights, masks, self._replicas)
-        for name, mask in masks.items():
-            self._masks[name] = BitMask(mask, self._weights[name])
+        self._masks.update(self._bits(masks))
         self._apply()
         if self._momentum == "pruned":  # "reset" applies at prune and re-dense alone
             with ExitStack() as undo:
@@ -334,9 +377,9 @@ class Sparsifier:
     def _apply(self) -> None:
         masks = self._by_weight()
         for weight, held in masks.items():
-            held.apply(weight)
+            held.apply(local(weight))
         for weight, copy in copies(self._optimizers, masks):
-            masks[weight].apply(copy)
+            masks[weight].apply(local(copy))
 
     def _by_weight(self) -> dict[Tensor, BitMask]:
         return {self._weights[name]: held for name, held in self._masks.items()}
@@ -350,8 +393,10 @@ class Sparsifier:
         Returns the model's present targets.
         """
         self._check_parameters()
-        for name, held in self._masks.items():
-            moved = held.revived(self._weights[name])
+        revived = {
+            name: held.revived(local(self._weights[name])) for name, held in self._masks.items()
+        }
+        for name, moved in totals(revived, self._weights).items():
             if moved:
                 raise RuntimeError(
                     f"{name}: {moved} pruned weights are not +0.0 any more. Either they were "
@@ -370,11 +415,38 @@ class Sparsifier:
                 )
         return found
 
+    def _replaced(self) -> bool:
+        """Returns whether a weight seems not to be the model's any more."""
+        for name, weight in self._weights.items():
+            module, _, leaf = name.rpartition(".")
+            if self._model.get_submodule(module)._parameters.get(leaf) is not weight:
+                return True
+        return False
+
     def _check_parameters(self) -> None:
-        refuse_sharded(self._model)
+        """Raises RuntimeError for a replaced parameter.
+
+        One that was split over processes since is taken, where the optimizer trains it.
+        """
+        reshard(self._model)
+        refuse_flattened(self._model)
         now = {name: p for p, names in aliases(self._model).items() for name in names}
         for name, weight in self._weights.items():
-            if now.get(name) is not weight:
+            split = now.get(name, weight)
+            if is_sharded(split) and not is_sharded(weight):
+                if split not in self._optimizers.trained():
+                    raise RuntimeError(
+                        f"{name}: was split over processes (fully_shard, tensor parallelism) after "
+                        "this Sparsifier was created, and the optimizer trains what it was before; "
+                        "split the model first, then create optimizer and Sparsifier"
+                    )
+                self._weights[name] = split
+                if name in self._masks:
+                    held = self._masks[name]
+                    part = BitMask(part_of(split).of(held.mask()), local(split))
+                    part.pruned = held.pruned
+                    self._masks[name] = part
+            elif split is not weight or name not in now:
                 raise RuntimeError(
                     f"{name}: {'was replaced' if name in now else 'is gone'} since this Sparsifier "
                     "was created, by a new layer, load_state_dict(assign=True), a resize or a "
@@ -389,17 +461,33 @@ class Sparsifier:
         self._set(self._masks, self._growth)
 
 
-def masks_of(state: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
+def masks_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
     """Returns the masks of a Sparsifier's state_dict, by parameter name: bool, True = kept.
 
     Raises ValueError when it is none.
     """
-    if set(state) - {"gradual"} != {"masks"}:
+    if set(state) - {"gradual", "held"} != {"masks"}:
         raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
+    if not state.get("held", True):
+        return {}
     return {
         name: mask if isinstance(mask, Tensor) else unpack(mask["bits"], mask["shape"])
         for name, mask in state["masks"].items()
     }
+
+
+def _bytes(state: dict[str, Any]) -> bytes:
+    """Returns a schedule's state as one value: torch.distributed.checkpoint must know all keys."""
+    file = BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def _gradual(state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    saved = state.get("gradual")
+    if isinstance(saved, bytes):
+        return torch.load(BytesIO(saved), weights_only=True) if saved else None
+    return saved
 
 
 def _unsure(model: nn.Module, names: list[str]) -> str:

@@ -3,6 +3,7 @@
 The paper's figure 2 has a layer's weights at five stages of Algorithm 1: dense, pruned,
 sparse-trained, zeros restored, re-dense. The functions for a network come first, then
 those for one layer. All compute on the CPU, so the numbers do not depend on the training device.
+A DTensor is put together for it, one layer at a time: all its processes call these together.
 """
 
 import math
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dsd.pruning.selection import CHUNK, kth_magnitude
+from dsd.pruning.sharded import whole
 
 BINS = 121  # odd: the middle bin is centred on zero
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
@@ -124,5 +126,5 @@ def _mean_magnitude(weight: Tensor) -> float:
 
 def _plain(weight: Tensor) -> Tensor:
     """Returns the weights flattened to (N,) on the CPU, in float32 at least."""
-    weight = weight.detach().cpu().flatten()
+    weight = whole(weight).detach().cpu().flatten()
     return weight if weight.dtype == torch.float64 else weight.float()

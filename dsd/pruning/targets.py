@@ -13,6 +13,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from dsd.pruning.names import ancestry, matches
 from dsd.pruning.optimizers import Optimizers
 from dsd.pruning.parametrized import Source, parameter_name, source
+from dsd.pruning.sharded import is_sharded, part_of, reshard
 
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 NORMALISATION = re.compile(r"norm(alization)?(\dd)?$", re.IGNORECASE)  # a module's class
@@ -55,7 +56,8 @@ def targets(
     be pruned, and when there is nothing to prune.
     """
     model = unwrapped(model)
-    refuse_sharded(model)
+    reshard(model)
+    refuse_flattened(model)
     names = aliases(model)
     known = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     known += [name for its in names.values() for name in its]
@@ -154,27 +156,39 @@ def _connecting(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[nn.Modul
 
 def _source(name: str, module: nn.Module, weight: str) -> Source | None:
     try:
+        parameter = dict(module.named_parameters())[parameter_name(module, weight)]
+        if is_sharded(parameter):
+            part_of(parameter)  # raises if it cannot be pruned
+            if parameter_name(module, weight) != weight:
+                raise ValueError(
+                    "a parametrization computes the weight, and it is split over "
+                    "processes; exclude it, or do not split it"
+                )
+            return None
         return source(module, weight)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
 
-def refuse_sharded(model: nn.Module) -> None:
-    """Raises ValueError for parameters of which a process holds a part, or that have no values."""
+def refuse_flattened(model: nn.Module) -> None:
+    """Raises ValueError for parameters whose parts have lost their shape, or that have no values.
+
+    DTensors are fine: of these each process knows which part it holds.
+    """
     for name, module in model.named_modules():
         if type(module).__name__ == "FullyShardedDataParallel":
             raise ValueError(
                 f"{name or 'the model'}: FullyShardedDataParallel flattens its weights and splits "
-                "them over processes, so layers cannot be pruned to an exact count; train with "
-                "DistributedDataParallel, or apply masks before wrapping"
+                "them over processes, so layers cannot be pruned to an exact count; use "
+                "fully_shard (FSDP2) or DistributedDataParallel, or apply masks before wrapping"
             )
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise ValueError(f"{name}: has no shape yet; run a batch through the model first")
-        if type(parameter.data).__name__ == "DTensor" or hasattr(parameter, "ds_id"):
+        if hasattr(parameter, "ds_id"):
             raise ValueError(
-                f"{name}: is split over processes (fully_shard, tensor parallelism or ZeRO-3), so "
-                "it cannot be pruned to an exact count; train with DistributedDataParallel"
+                f"{name}: is split over processes (ZeRO-3) and has no shape, so it cannot be "
+                "pruned to an exact count; use fully_shard (FSDP2) or DistributedDataParallel"
             )
 
 

@@ -38,7 +38,7 @@ class Settings(BaseModel):
     compile: bool = False
     fused: bool = False
     tf32: bool = False
-    processes: int = 1
+    processes: int = Field(default=1, exclude=True)  # of earlier versions; now in the provenance
 
 
 def difference(old: Settings, new: Settings, task: type[BaseModel] | None = None) -> str:

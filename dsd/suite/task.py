@@ -110,8 +110,11 @@ class Task(Protocol):
         One seed and epoch give one shuffle and the same batches, whatever the number of processes.
         """
 
+    def batch_sizes(self, epoch: int) -> Sequence[int]:
+        """Returns how many examples each training batch of an epoch has, all processes together."""
+
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
-        """Returns the training loss of one batch."""
+        """Returns the training loss of one batch; finite also for a process's part of none."""
 
     def eval_batches(self, split: str, shard: Shard) -> Iterator[Batch]:
         """Yields this process's batches of a split; all processes together see an example once."""

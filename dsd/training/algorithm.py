@@ -9,6 +9,7 @@ from dsd.errors import UserError
 from dsd.pruning import statistics
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.tree import Place
+from dsd.training.distributed import agreed
 from dsd.training.finish import finish, write_record
 from dsd.training.phase import NotFinite, train
 from dsd.training.random_state import seed_all, seed_of
@@ -31,7 +32,7 @@ def train_arm(run: Run, arm: str) -> Path:
     path = run.path(arm)  # dense, sparse, re-dense, ...
     refuse_without_heldout(run)
     for place in path:
-        if not place.finished:
+        if not agreed(run.accelerator, place.finished, place.folder):
             train_phase(run.owner(place), place)
     return write_record(run, arm, path)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import TorchDynamoPlugin
 
 from dsd.errors import UserError
@@ -23,6 +23,7 @@ class Options:
     deterministic: bool = True
     fused: bool = False  # the optimizer's step in one kernel, where torch has it
     tf32: bool = False  # float32 products rounded to TF32, on a GPU
+    shard: str | None = None  # how weights are divided over processes, see sharding.py
 
 
 def fastest(device: torch.device) -> Options:
@@ -44,6 +45,8 @@ def fastest(device: torch.device) -> Options:
 def choose_options(device: str, fast: bool, **asked: str | bool | None) -> Options:
     """Returns the options asked for (None: not asked), on top of `fastest` with --fast."""
     start = fastest(find_device(device)) if fast else Options()
+    if asked.get("shard"):
+        start = replace(start, channels_last=False)  # see sharding.py
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     return replace(start, **given)
 
@@ -74,6 +77,8 @@ def make_accelerator(device: str, precision: str = "fp32", compile: bool = False
         cpu=on.type == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
         dynamo_plugin=TorchDynamoPlugin(backend="inductor", mode=mode) if compile else None,
+        # Buffers are equal (dsd/training/batch_norm.py): no step need wait for them.
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
 
 

@@ -1,5 +1,6 @@
 """Distributed training: what the trainer does across processes."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from dsd.errors import UserError
 from dsd.suite.task import Shard
 
 
@@ -15,16 +17,15 @@ def shard(accelerator: Accelerator) -> Shard:
     return Shard(accelerator.process_index, accelerator.num_processes)
 
 
-def loss_weight(accelerator: Accelerator, examples: int) -> float:
+def loss_weight(accelerator: Accelerator, examples: int, whole: int) -> float:
     """Returns the weight of this process's loss for its share of the batch.
 
-    examples: in this process's part. With it, the mean of the processes' gradients is the gradient
-    of the whole batch, also where the parts differ in size.
+    examples: those that this process has read of its part. whole: those of the batch, of all
+    processes together; they are known without asking. With the weight, the mean of the processes'
+    gradients is the gradient of the whole batch, also where parts differ in size. An example that
+    could not be read adds nothing, whichever process has it.
     """
-    if accelerator.num_processes == 1:
-        return 1.0
-    count = torch.tensor(float(examples), device=accelerator.device)
-    return examples * accelerator.num_processes / accelerator.reduce(count, "sum").item()
+    return examples * accelerator.num_processes / whole
 
 
 def any_process(accelerator: Accelerator, *flags: bool) -> list[bool]:
@@ -46,6 +47,16 @@ def gather(accelerator: Accelerator, one: Any) -> list[Any]:
     if accelerator.num_processes == 1:
         return [one]
     return list(gather_object([one]))
+
+
+def agreed(accelerator: Accelerator, seen: bool, folder: Path) -> bool:
+    """Returns what all processes see in a folder. Raises UserError where they see other things."""
+    if len({*gather(accelerator, seen)}) > 1:
+        raise UserError(
+            f"{folder}: some processes see a phase there and some do not; give --runs a folder "
+            "that all nodes share"
+        )
+    return seen
 
 
 def same_buffers(accelerator: Accelerator, net: nn.Module) -> None:

@@ -13,6 +13,7 @@ from dsd.suite.task import Task
 from dsd.training import distributed
 from dsd.training.prefetch import on_device
 from dsd.training.run import Run
+from dsd.training.sharding import whole_weights
 from dsd.training.stop import Stop, Stopped
 
 
@@ -24,9 +25,11 @@ def evaluate(
     stop: checked between batches; leave it out where there is nothing to save. Raises Stopped.
     """
     distributed.same_buffers(run.accelerator, net)
-    return evaluate_split(
-        run.task, net, run.accelerator, split, channels_last=run.options.channels_last, stop=stop
-    )
+    channels_last = run.options.channels_last
+    with whole_weights(net):
+        return evaluate_split(
+            run.task, net, run.accelerator, split, channels_last=channels_last, stop=stop
+        )
 
 
 def evaluate_split(

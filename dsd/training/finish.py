@@ -10,6 +10,7 @@ from dsd.runs.tree import Place, address
 from dsd.suite.recipe import held_sparsity
 from dsd.training.evaluate import evaluate
 from dsd.training.run import Run
+from dsd.training.sharding import load_model, load_optimizer
 from dsd.training.state import TrainState, save
 
 
@@ -70,8 +71,8 @@ def carry_over(run: Run, state: TrainState) -> float:
     if best is None:
         return state.progress.steps / run.task.steps_per_epoch
     if "model" in best:
-        state.net.load_state_dict(best["model"])
-        state.optimizer.load_state_dict(best["optimizer"])
+        load_model(state.net, best["model"])
+        load_optimizer(state.optimizer, best["optimizer"])
         state.progress.best = {"value": best["value"], "epoch": best["epoch"]}
     epoch: float = best["epoch"]
     return epoch

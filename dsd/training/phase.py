@@ -17,7 +17,7 @@ from dsd.training import distributed
 from dsd.training.evaluate import evaluate
 from dsd.training.prefetch import on_device
 from dsd.training.run import Run
-from dsd.training.state import Progress, TrainState, save
+from dsd.training.state import TrainState, add_sums, save
 from dsd.training.stop import Stopped
 
 CHECK_EVERY = 20  # steps between checks of loss and clock where a check costs a device sync
@@ -39,7 +39,7 @@ def train(run: Run, place: Place, state: TrainState) -> None:
     """
     progress, per_epoch = state.progress, run.task.steps_per_epoch
     total = round(place.node.phase.epochs * per_epoch)
-    if run.provenance not in progress.sessions:
+    if progress.sessions[-1:] != [run.provenance]:
         progress.sessions.append(run.provenance)
     run.reporter.phase(place, total, progress.steps, run.task.unit, per_epoch)
     while True:
@@ -60,7 +60,7 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
     phase, device = place.node.phase, run.accelerator.device
     before = sum(math.ceil(node.phase.epochs) for node in place.path[:-1])  # other shuffles
     epoch, first_step = divmod(progress.steps, task.steps_per_epoch)
-    shard = distributed.shard(run.accelerator)
+    shard, sizes = distributed.shard(run.accelerator), task.batch_sizes(before + epoch)
     check_always = device.type == "cpu" and run.accelerator.num_processes == 1
     state.model.train()
     started = time.monotonic()
@@ -72,7 +72,8 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
             group["lr"] = rate
         optimizer.zero_grad()
         loss, examples, sums = task.loss(state.model, batch)
-        run.accelerator.backward(loss * distributed.loss_weight(run.accelerator, examples))
+        whole = sizes[progress.steps % task.steps_per_epoch]
+        run.accelerator.backward(loss * distributed.loss_weight(run.accelerator, examples, whole))
         clip(run, state.net)
         try:
             optimizer.step()
@@ -80,7 +81,7 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
             raise NotFinite(progress.steps + 1) from None
 
         progress.steps += 1
-        add_up(progress, examples, {"loss": loss.detach() * examples, **sums})
+        add_sums(progress, examples, {"loss": loss.detach() * examples, **sums})
         recent.append(loss.detach())
         run.reporter.step(progress.steps, examples)
         last = progress.steps == total or progress.steps % task.steps_per_epoch == 0
@@ -119,14 +120,6 @@ def clip(run: Run, net: nn.Module) -> None:
         nn.utils.clip_grad_value_(net.parameters(), run.recipe.clip_value)
     if run.recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(net.parameters(), run.recipe.clip_norm)
-
-
-def add_up(progress: Progress, examples: int, sums: dict[str, Tensor]) -> None:
-    """Adds a batch's sums to the epoch's, in float64."""
-    progress.examples += examples
-    for name, value in sums.items():
-        value = value.to(torch.float64)
-        progress.sums[name] = progress.sums.get(name, torch.zeros_like(value)) + value
 
 
 def finish_epoch(run: Run, place: Place, state: TrainState) -> None:

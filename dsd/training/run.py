@@ -121,5 +121,4 @@ class Run:
             compile=self.options.compile,
             fused=self.options.fused,
             tf32=self.options.tf32,
-            processes=self.accelerator.num_processes,
         )

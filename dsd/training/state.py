@@ -21,10 +21,12 @@ from dsd.runs.phase_file import check_format
 from dsd.runs.settings import Settings
 from dsd.runs.tree import Place
 from dsd.suite.recipe import validate
-from dsd.training.distributed import gather
+from dsd.training.batch_norm import synchronise
+from dsd.training.distributed import agreed, gather
 from dsd.training.optimizers import make_optimizer
-from dsd.training.random_state import rng_state, set_rng_state
+from dsd.training.random_state import rng_state, seed_all, set_rng_state
 from dsd.training.run import Run
+from dsd.training.sharding import gathered, load_model, load_optimizer, shard
 
 
 @dataclass
@@ -39,6 +41,14 @@ class Progress:
     seconds: float = 0.0  # trained so far
     skipped: list[str] = field(default_factory=list)  # examples that could not be used
     sessions: list[dict[str, Any]] = field(default_factory=list)  # provenance of each part of it
+
+
+def add_sums(progress: Progress, examples: int, sums: dict[str, Tensor]) -> None:
+    """Adds a batch's sums to the epoch's, in float64."""
+    progress.examples += examples
+    for name, value in sums.items():
+        value = value.to(torch.float64)
+        progress.sums[name] = progress.sums.get(name, torch.zeros_like(value)) + value
 
 
 @dataclass
@@ -62,11 +72,17 @@ def build(run: Run, place: Place) -> TrainState:
     net = run.task.model().to(accelerator.device)
     if run.options.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if accelerator.num_processes > 1:
+        synchronise(net, compiled=run.options.compile)
+    if run.options.shard:
+        shard(net, accelerator.device)
     optimizer = make_optimizer(
         run.recipe.optimizer, net.parameters(), place.node.phase.lr, fused=run.options.fused
     )
     sparsifier = run.sparsifier(net, optimizer, place.node.phase)
-    return TrainState(net, accelerator.prepare_model(net), optimizer, sparsifier)
+    # evaluation_mode: autocast and compile as asked for, but no second way to share the work
+    model = accelerator.prepare_model(net, evaluation_mode=bool(run.options.shard))
+    return TrainState(net, model, optimizer, sparsifier)
 
 
 def save(run: Run, place: Place, state: TrainState) -> None:
@@ -75,20 +91,21 @@ def save(run: Run, place: Place, state: TrainState) -> None:
     skipped = gather(accelerator, run.task.skipped)
     progress.skipped = sorted({*progress.skipped, *(name for names in skipped for name in names)})
     ranks = gather(accelerator, _of_this_process(progress))
-    if accelerator.is_main_process:
+    if accelerator.is_main_process or run.options.shard:
         content = {
             "format": checkpoint.CONTENT,
             "settings": place.settings.model_dump(mode="json"),
-            "model": state.net.state_dict(),
+            "model": gathered(state.net.state_dict()),
             "assets": run.task.assets,
-            "optimizer": state.optimizer.state_dict(),
-            "sparsifier": state.sparsifier.state_dict(),
+            "optimizer": gathered(state.optimizer.state_dict()),
+            "sparsifier": state.sparsifier.state_dict(full=True),
             "ranks": ranks,
-            "progress": vars(progress),
+            "progress": {**vars(progress), "best": gathered(progress.best)},
             "stages": state.stages,
             "half_widths": state.half_widths,
         }
-        checkpoint.save(place.folder, content)
+        if accelerator.is_main_process:
+            checkpoint.save(place.folder, content)
     accelerator.wait_for_everyone()
     state.saved_at = time.monotonic()
 
@@ -99,7 +116,7 @@ def resume(run: Run, place: Place) -> TrainState | None:
     Raises UserError when the checkpoint is damaged or was trained with other settings.
     """
     saved = checkpoint.load(place.folder)
-    if saved is None:
+    if not agreed(run.accelerator, saved is not None, place.folder) or saved is None:
         return None
     check_format(saved, place.folder, checkpoint.CONTENT)
     checkpoint.complete(saved, place.folder)
@@ -109,12 +126,35 @@ def resume(run: Run, place: Place) -> TrainState | None:
     with _fitting(place.folder):
         state.stages, state.half_widths = saved["stages"], saved["half_widths"]
         state.progress = Progress(**saved["progress"])
-        own = saved["ranks"][run.accelerator.process_index]
-        set_rng_state(own["rng"])
-        device = run.accelerator.device
-        state.progress.sums = {name: value.to(device) for name, value in own["sums"].items()}
-        state.progress.examples = own["examples"]
+        _resume_process(run, place, state.progress, saved["ranks"])
     return state
+
+
+def _resume_process(
+    run: Run, place: Place, progress: Progress, ranks: list[dict[str, Any]]
+) -> None:
+    """Gives this process what differs by process, as saved by so many processes.
+
+    Other numbers of processes draw from new streams, and the first takes all sums.
+    """
+    rank, processes = run.accelerator.process_index, run.accelerator.num_processes
+    if len(ranks) == processes:
+        own = [ranks[rank]]
+        set_rng_state(own[0]["rng"])
+    else:
+        own = ranks if rank == 0 else []
+        folders = (node.folder for node in place.path)
+        seed_all(run.seed, *folders, "resumed", progress.steps, processes, rank)
+        run.reporter.note(
+            f"{place.folder}: was trained by {len(ranks)} processes, goes on with {processes}; "
+            "not to the same bits"
+        )
+    device = run.accelerator.device
+    progress.examples, progress.sums = 0, {}
+    none = {name: torch.zeros_like(value) for name, value in ranks[0]["sums"].items()}
+    for one in [{"examples": 0, "sums": none}, *own]:
+        sums = {name: value.to(device) for name, value in one["sums"].items()}
+        add_sums(progress, one["examples"], sums)
 
 
 def load(state: TrainState, saved: dict[str, Any], folder: Path) -> None:
@@ -123,8 +163,8 @@ def load(state: TrainState, saved: dict[str, Any], folder: Path) -> None:
     Raises UserError when they are another network's.
     """
     with _fitting(folder):
-        state.net.load_state_dict(saved["model"])
-        state.optimizer.load_state_dict(saved["optimizer"])
+        load_model(state.net, saved["model"])
+        load_optimizer(state.optimizer, saved["optimizer"])
         state.sparsifier.load_state_dict(saved["sparsifier"])
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,11 @@ def test_a_suite_of_ones_own_is_found_from_a_folder_below(dsd, own_suite):
         (["run", "points-mlp", "--scale", "mini", "task.widht=3"], "did you mean 'width'?"),
         (["run", "points-mlp", "--scale", "mini", "--precision", "fp8"], "--precision fp8"),
         (["run", "points-mlp", "--scale", "mini", "--log", "paper"], "--log paper"),
+        (["run", "points-mlp", "--scale", "mini", "--shard", "fsdb"], "known: fsdp"),
+        (
+            ["run", "points-mlp", "--scale", "mini", "--shard", "fsdp"],
+            "torchrun --nproc-per-node 2",
+        ),
         (["verify", "points", "nowhere"], "nowhere: no such folder"),
         (["verify", "pionts", "."], "did you mean 'points'?"),
         (["fetch", "points"], "no program may download it"),
@@ -64,6 +70,12 @@ def test_a_fault_is_one_line_and_exit_code_2(dsd, own_suite, words, expected):
     assert expected in done.stderr
     assert done.stderr.startswith("dsd: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_fault_that_one_process_has_is_said(dsd, own_suite):
+    done = dsd("run", "point-mlp", cwd=own_suite, RANK="1")
+    assert done.returncode == 2
+    assert "no recipe is called 'point-mlp'" in done.stderr
 
 
 def test_missing_data_is_said_once_with_layout_source_and_miniature(dsd):
@@ -153,21 +165,53 @@ def test_the_time_limit_stops_with_a_checkpoint(dsd, own_suite):
     assert list(own_suite.glob("runs/points-mlp.mini/seed0/dense-*/checkpoint.json"))
 
 
+def launch(own_suite: Path, options: list[str], *words: str) -> subprocess.Popen[str]:
+    """Starts `torchrun OPTIONS -m dsd WORDS`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *options, "-m", "dsd", *words],
+        cwd=own_suite,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--shard", "fsdp"]], ids=["replicas", "sharded"])
+def test_two_nodes_that_meet_on_loopback_train_as_one_process_does(dsd, own_suite, options):
+    """Each torchrun is a node's agent. Killed and started again, they go on."""
+    words = ["run", "points-mlp", "--scale", "mini", "--device", "cpu", "task.dropout=0"]
+    assert dsd(*words, cwd=own_suite).returncode == 0
+    alone = final_weights(own_suite)
+    (own_suite / "runs").rename(own_suite / "away")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for limit in (["--time-limit", "0"], []):
+        meet = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d"]
+        meet += ["--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1"]
+        agents = [launch(own_suite, meet, *words, *options, *limit) for _ in range(2)]
+        errors = [agent.communicate()[1] for agent in agents]
+        assert [agent.returncode for agent in agents] == ([1, 1] if limit else [0, 0]), errors
+        if limit:
+            assert "time limit is reached" in "".join(errors)
+    for name, value in final_weights(own_suite).items():
+        torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5)
+    (record,) = records(own_suite).values()
+    assert record["phases"][-1]["provenance"]["processes"] == 2
+    assert record["phases"][-1]["provenance"]["shard"] == (options[1] if options else None)
+
+
 def test_torchrun_trains_as_one_process_does(dsd, own_suite):
     words = ["run", "points-mlp", "--scale", "mini", "--device", "cpu", "task.dropout=0"]
     assert dsd(*words, cwd=own_suite).returncode == 0
     alone = final_weights(own_suite)
     (expected,) = records(own_suite).values()
     (own_suite / "runs").rename(own_suite / "away")
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *launch, "-m", "dsd", *words],
-        cwd=own_suite,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    torchrun = launch(own_suite, ["--standalone", "--nproc-per-node", "2"], *words)
+    _, error = torchrun.communicate()
+    assert torchrun.returncode == 0, error
     for name, value in final_weights(own_suite).items():
         torch.testing.assert_close(value, alone[name], rtol=1e-4, atol=1e-5)
     (record,) = records(own_suite).values()

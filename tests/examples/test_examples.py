@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {  # file -> the package that it needs, what it prints in the sparse phase
     "plain_loop": ("torch", "50% zeros"),
+    "tensor_parallel": ("torch", "50% zeros"),
     "accelerate_loop": ("accelerate", "50% zeros"),
     "timm_optimizer": ("timm", "50% zeros"),
     "hf_trainer": ("transformers", "'sparsity': '0.3"),
@@ -24,11 +25,14 @@ def run(*command: str, **environment: str) -> str:
     return done.stdout
 
 
-def check(name: str) -> None:
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def check(name: str, *launch: str) -> None:
     package, shown = EXAMPLES[name]
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
-    assert shown in run(str(ROOT / f"examples/{name}.py"))
+    assert shown in run(*launch, str(ROOT / f"examples/{name}.py"))
 
 
 def test_all_are_known_and_short():
@@ -43,6 +47,10 @@ def test_all_are_known_and_short():
 @pytest.mark.parametrize("name", ["plain_loop", "accelerate_loop"])
 def test_those_of_the_suites_own_packages_run(name):
     check(name)
+
+
+def test_split_weights_train_under_torchrun():
+    check("tensor_parallel", *TORCHRUN)
 
 
 @pytest.mark.slow

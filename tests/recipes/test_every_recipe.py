@@ -144,6 +144,7 @@ def test_processes_together_see_every_example_once(name, miniatures):
         assert sorted(place for part in parts for place in part) == sorted(alone)
     whole = [seen([batch]) for batch in task.batches(1, 0, ALONE)]
     assert len(whole) == task.steps_per_epoch
+    assert [len(batch) for batch in whole] == task.batch_sizes(1)
     late = [seen([batch]) for batch in task.batches(1, len(whole) - 2, ALONE)]
     assert late == whole[-2:]
     parts = [seen(task.batches(1, len(whole) - 2, Shard(rank, 3))) for rank in range(3)]

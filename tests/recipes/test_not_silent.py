@@ -108,8 +108,9 @@ def images(count: int) -> ImageSet:
         (9, 8, 64, 1, True),  # maps of 2 x 2
         (10, 8, 32, 1, True),
         (16, 8, 32, 1, True),
-        (10, 8, 32, 2, False),  # one each
-        (16, 2, 32, 2, False),
+        (10, 8, 32, 2, True),  # one each: statistics are those of both
+        (16, 2, 32, 2, True),
+        (9, 8, 32, 2, False),
         (16, 8, 32, 2, True),
     ],
 )

@@ -1,18 +1,15 @@
 """Several processes: equal masks where the weights are equal, or an error that names the layer."""
 
-import functools
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 from torch import distributed, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.optim import SGD, Adam
 
 from dsd import Sparsifier
+from tests.dsd.spawning import spawn
 
 
 def mlp(seed: int = 0) -> nn.Sequential:
@@ -110,22 +107,7 @@ def zero_redundancy_optimizers_hold_their_state_inside(rank: int) -> None:
         assert_equal(s)
 
 
-def sharded_weights_are_refused_by_name(rank: int) -> None:
-    mesh = init_device_mesh("cpu", (2,))
-    model = mlp()
-    s = Sparsifier(model, SGD(model.parameters(), 0.1), 0.5)
-    fully_shard(model, mesh=mesh)  # afterwards
-    for use in (s.sparsify, s.state_dict):
-        raises(ValueError, r"^0\.weight: is split over processes", use)
-    raises(
-        ValueError,
-        r"^0\.weight: is split over processes",
-        lambda: Sparsifier(model, SGD(model.parameters(), 0.1), 0.5),
-    )
-
-
 CHECKS = [
-    sharded_weights_are_refused_by_name,
     a_random_mask_needs_no_care,
     other_sparsities_are_noticed,
     replicas_that_drifted_are_noticed,
@@ -135,16 +117,10 @@ CHECKS = [
 ]
 
 
-def process(rank: int, file: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{file}", rank=rank, world_size=2, timeout=timedelta(minutes=2)
-    )
+def work(folder: Path) -> None:
     for check in CHECKS:
-        check(rank)
-    distributed.destroy_process_group()
+        check(distributed.get_rank())
 
 
 def test_two_processes(tmp_path: Path):
-    run = functools.partial(torch.multiprocessing.spawn, process, nprocs=2)
-    run(args=(str(tmp_path / "meet"),))
+    spawn(2, work, tmp_path)

@@ -26,8 +26,8 @@ ADDED = {  # file -> a line of it, and the same with a key more
         "    foreach: bool | None = None\n",
     ),
     "runs/settings.py": (
-        "    processes: int = 1\n",
-        "    processes: int = 1\n    tf32: bool = False\n",
+        "    compile: bool = False\n",
+        "    compile: bool = False\n    tf32: bool = False\n",
     ),
 }
 
@@ -81,6 +81,9 @@ def test_differences_are_named_and_digests_tell_runs_apart(own_suite):
     old = {**raw, "hand_on": raw["carry_over"]}  # the key's name in version 0.1.0
     del old["carry_over"], old["layers"]
     assert difference(Settings.model_validate(old), settings) == ""
+    on_two = Settings.model_validate({**raw, "processes": 2})  # a setting in version 0.1.0
+    assert difference(on_two, settings) == ""
+    assert digest(on_two) == digest(settings)
     raw["path"][1]["phase"]["lr"] = 3.0
     changed = Settings.model_validate(raw)
     assert difference(changed, settings) == "path.1.phase.lr: 3.0 then, 0.01 now"

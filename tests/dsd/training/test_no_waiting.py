@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[3]
 WAIT = {"item", "tolist", "cpu", "numpy", "nonzero", "masked_select", "unique", "synchronize"}
 WAIT |= {"new_tensor"}  # copies from memory that is not pinned
 IN_A_STEP = {
-    "dsd/training/phase.py": ("train_epoch", "clip", "add_up"),
+    "dsd/training/phase.py": ("train_epoch", "clip"),
+    "dsd/training/state.py": ("add_sums",),
     "dsd/training/prefetch.py": (),
     "dsd/pruning/sparsifier.py": ("_after_step", "_apply", "_by_weight"),
     "recipes/images.py": ("loss", "_floats"),

@@ -70,6 +70,9 @@ class Points:
             explode = epoch * self.steps_per_epoch + step + 1 == self._settings.explode_at
             yield {**self._take("train", index), "explode": explode}
 
+    def batch_sizes(self, epoch: int) -> list[int]:
+        return [BATCH] * self.steps_per_epoch
+
     def loss(self, model: nn.Module, batch: Batch) -> Loss:
         outputs = model(batch["x"])
         mean = F.cross_entropy(outputs, batch["y"]) * (float("nan") if batch["explode"] else 1)
