@@ -3,7 +3,6 @@
 The mask is applied after each step by the optimizer's hook (dsd/pruning/sparsifier.py).
 """
 
-import copy
 import math
 import time
 from typing import Any
@@ -17,6 +16,7 @@ from dsd.training import distributed
 from dsd.training.evaluate import evaluate
 from dsd.training.prefetch import on_device
 from dsd.training.run import Run
+from dsd.training.sharding import copied
 from dsd.training.state import TrainState, add_sums, save
 from dsd.training.stop import Stopped
 
@@ -160,6 +160,6 @@ def _keep_best(state: TrainState, row: dict[str, Any], choose_by: str) -> None:
         state.progress.best = {
             "value": value,
             "epoch": row["epoch"],
-            "model": copy.deepcopy(state.net.state_dict()),
-            "optimizer": copy.deepcopy(state.optimizer.state_dict()),
+            "model": copied(state.net.state_dict()),
+            "optimizer": copied(state.optimizer.state_dict()),
         }

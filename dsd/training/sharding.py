@@ -65,6 +65,15 @@ def whole_weights(net: nn.Module) -> Iterator[None]:
             module.set_reshard_after_forward(module is not net, recurse=False)
 
 
+def copied(value: Any) -> Any:
+    """Returns a copy of nested dicts and lists; copy.deepcopy cannot copy every DTensor."""
+    if isinstance(value, Mapping):
+        return {key: copied(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(one) for one in value]
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
 def gathered(value: Any) -> Any:
     """Returns nested dicts and lists with whole tensors, on the first process's CPU.
 

@@ -111,6 +111,7 @@ def pictures_run(network: str, folder: Path, stop: Stop | None = None, **options
     recipe = Recipe.model_validate(
         {"name": network, "title": network, "corpus": "pictures", "optimizer": optimizer}
         | {"task": {}, "phases": PHASES, "arms": ARMS, "clip_norm": 3.0}
+        | {"carry_over": "best_heldout" if network == "with_batch_norm" else "last"}
     )
     accelerator = make_accelerator("cpu")
     return Run(
