@@ -39,8 +39,7 @@ from dsd.errors import UserError, explain, printable
 from dsd.runs import environment
 from dsd.runs.files import full_disk, no_space
 from dsd.runs.sums import SUMS, check_sums
-from dsd.suite import download
-from dsd.suite.arguments import refuse_empty
+from dsd.suite import arguments, download
 from dsd.suite.folder import Suite, corpus_folder, find_suite, records_folder, the_suite
 from dsd.suite.recipe import nearest
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
@@ -64,6 +63,9 @@ RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. phases.dense.epochs=3."),
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option(metavar="SEEDS", help="For example 3, 0,3 or 0-4. Repeatable.")
 ]
 Scale = Annotated[
     str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
@@ -103,9 +105,7 @@ def run(
     arm: Annotated[
         list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
     ] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, max=2**63 - 1, help="Repeatable.")
-    ] = None,
+    seed: Seeds = None,
     scale: Scale = "full",
     runs: Annotated[
         Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
@@ -139,6 +139,10 @@ def run(
     log: Annotated[
         str | None, typer.Option(help="tensorboard: write scalars to the runs folder.")
     ] = None,
+    job: Annotated[
+        int | None,
+        typer.Option(min=1, hidden=True, help="As a sweep's job: so many phases, and wait for it."),
+    ] = None,
 ) -> None:
     """Trains a recipe's arms and writes one record for each arm and seed.
 
@@ -147,7 +151,7 @@ def run(
 
     Examples:
 
-    `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0 --seed 1`
+    `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0-4`
 
     `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
@@ -165,9 +169,8 @@ def run(
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
     records = records or records_folder(suite, scale, runs)
-    arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
-    for name in arms:
-        chosen.plan(name)
+    numbers = arguments.seeds(seed or ["0"])
+    arms = arguments.arms(chosen, arm or ["dsd"])
     corpus = corpus_folder(suite, chosen, runs)
     accelerator = make_accelerator(device, precision, compile)
     set_deterministic(deterministic, compile)
@@ -206,17 +209,19 @@ def run(
             stop=stop,
             reporter=Reporter(console, scalars if accelerator.is_main_process else None),
             dense=dense,
+            patient=job is not None,
         )
 
     shared = run_of(chosen.dense_seed) if chosen.dense_seed is not None else None
     try:
-        for number in seed or [0]:
+        for number in numbers:
             one = shared if shared and shared.seed == number else run_of(number, shared)
             try:
                 for name in arms:
                     console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
-                    written = train_arm(one, name)
-                    console.print(f"record: {written}", soft_wrap=True, markup=False)
+                    written = train_arm(one, name, job)
+                    if written:
+                        console.print(f"record: {written}", soft_wrap=True, markup=False)
             finally:
                 one.reporter.close()
                 if shared:
@@ -224,6 +229,110 @@ def run(
     except Stopped as stopped:
         console.print(f"stopped: {stopped}; the same command resumes from here")
         raise typer.Exit(EXIT_CODE) from None
+
+
+@app.command()
+def sweep(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE... [KEY=VALUE,VALUE]...",
+            help="Names from `dsd list`, and settings: every combination of their values.",
+        ),
+    ],
+    arm: Annotated[list[str] | None, typer.Option(help="As for `dsd run`.")] = None,
+    seed: Seeds = None,
+    scale: Scale = "full",
+    runs: Annotated[
+        Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
+    ] = None,
+    records: Annotated[Path | None, typer.Option(help="Where records go.")] = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
+    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    deterministic: Annotated[bool, typer.Option(help="As for `dsd run`.")] = True,
+    workers: Workers = 0,
+    checkpoint_every: Annotated[
+        float, typer.Option(callback=_finite, help="Seconds between checkpoints.")
+    ] = 120.0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="At a time (default: one a GPU; without, one)."),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Submit to Slurm: partition gpus cpus mem time account qos constraint at_once.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan alone.")] = False,
+) -> None:
+    """Trains many recipes, arms, seeds and settings: each phase is a job of its own.
+
+    A phase that several arms share is trained once, and those wait for it. Given again, the same
+    command goes on where it was, whatever was stopped, killed or cancelled. `dsd status` shows it.
+
+    Examples:
+
+    `dsd sweep cifar10-resnet20 --arm all --seed 0-4 --jobs 2 phases.sparse.sparsity=0.3,0.5`
+
+    `dsd sweep imagenet-resnet18 --arm all --seed 0-4 --slurm partition=main gpus=1 time=4:00:00`
+    """
+    from dsd.sweep import command
+    from dsd.sweep.plan import Wanted
+    from dsd.training.run import Options
+
+    suite = the_suite()
+    recipes, settings, cluster = command.parted(words, slurm)
+    folder = (runs or suite.root / "runs").resolve()
+    options = {
+        "scale": scale,
+        "runs": folder if runs else None,
+        "records": records and records.resolve(),
+        "device": device,
+        "precision": precision,
+        "channels-last": channels_last,
+        "compile": compile,
+        "no-deterministic": not deterministic,
+        "workers": workers,
+        "checkpoint-every": checkpoint_every,
+    }
+    wanted = Wanted(
+        suite=suite,
+        recipes=recipes,
+        arms=arm or ["dsd"],
+        seeds=arguments.seeds(seed or ["0"]),
+        settings=settings,
+        scale=scale,
+        runs=folder,
+        records=records and records.resolve(),
+        options=Options(precision, channels_last, compile, deterministic),
+        processes=(cluster or {}).get("gpus_per_node", 1),
+        words=command.as_words(options),
+    )
+    raise typer.Exit(command.sweep(wanted, jobs, cluster, dry_run))
+
+
+@app.command()
+def status(
+    runs: Annotated[
+        Path | None, typer.Argument(help="A folder of runs (default: the suite's runs/).")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", "--watch", help="Renew the table until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Shows how every phase stands: finished, running, waiting, stopped or failed.
+
+    It reads the folder of the runs alone, so that any machine which sees it will do.
+    """
+    from dsd.sweep.status import show
+
+    show(runs or the_suite().root / "runs", live)
 
 
 @app.command("eval")
@@ -404,7 +513,7 @@ def main() -> NoReturn:
     debug = "--debug" in words
     sys.argv[1:] = words = [word for word in words if word != "--debug"]
     try:
-        refuse_empty(words)
+        arguments.refuse_empty(words)
         known = _add_commands(find_suite() if words != ["--version"] else None, words)
         called = [word for word in words if not word.startswith("-")]
         if called and called[0] not in known:
