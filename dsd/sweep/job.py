@@ -27,6 +27,8 @@ def start(
     launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}", "-m"]
     python = [sys.executable, "-m", *(launcher if gpus > 1 else []), "dsd", "run", *words]
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / FINISHED).exists():
+        heartbeat.write(folder, "running")
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-c", TIED, *python],

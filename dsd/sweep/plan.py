@@ -70,9 +70,10 @@ def settings(words: Sequence[str]) -> list[tuple[str, ...]]:
     """
     choices = []
     for word in words:
-        parse_override(word)
-        key, _, values = word.partition("=")
-        choices.append([f"{key}={value}" for value in _parted(values)])
+        key, equals, values = word.partition("=")
+        choices.append([f"{key}{equals}{value}" for value in _parted(values)])
+        for one in choices[-1]:
+            parse_override(one)
     return list(itertools.product(*choices))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dsd.sweep.plan import Job
 from dsd.training.stop import EXIT_CODE
 
-TRIES = 3  # of a job that is stopped or killed from outside
+TRIES = 5  # of a job that is stopped or killed from outside
 UNKNOWN_HOURS = 1.0
 
 

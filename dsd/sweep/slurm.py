@@ -29,7 +29,7 @@ KEYS = {  # of --slurm -> submitit's
     "constraint": "constraint",
     "at_once": "array_parallelism",
 }
-TIME = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+)(?::(\d+))?")
+TIME = re.compile("([0-9]{1,4}-)?[0-9]{1,6}(:[0-9]{1,2}){0,2}")
 IDS = "jobs.json"  # beside submitit's files: the Slurm job that was submitted last for each of ours
 SHORTEST = 5  # minutes: the warning comes up to 150 s before the end
 REQUEUES = 10_000  # when the time is up: a phase goes on until it is finished
@@ -146,13 +146,14 @@ def _queued() -> set[str]:
 
 def _minutes(text: str) -> int:
     """Returns the minutes of Slurm's M, H:MM:SS, MM:SS or D-HH:MM:SS. Raises UserError."""
-    match = TIME.fullmatch(text)
-    if match is None:
+    if not TIME.fullmatch(text):
         raise UserError(f"--slurm time={text}: give minutes, H:MM:SS or D-HH:MM:SS")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    if match[1] and not match[2]:  # D-HH or D-HH:MM
-        hours, minutes, seconds = minutes, seconds, 0
-    total = days * 1440 + hours * 60 + minutes + -(-seconds // 60)
+    days, dash, rest = text.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if len(parts) < 3 and not dash:
+        parts.insert(0, 0)  # minutes first; with days, hours
+    hours, minutes, seconds = (*parts, 0, 0)[:3]
+    total = int(days or 0) * 1440 + hours * 60 + minutes + -(-seconds // 60)
     if total < SHORTEST:
         raise UserError(f"--slurm time={text}: give {SHORTEST} minutes at least")
     return total
