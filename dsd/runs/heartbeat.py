@@ -3,7 +3,6 @@
 It tells any machine that sees the folder what a process there does; nothing is trained by it.
 """
 
-import json
 import os
 import socket
 import threading
@@ -11,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import BaseModel
 
 from dsd.errors import UserError, printable
 from dsd.runs.files import whole_file
@@ -19,6 +20,20 @@ from dsd.runs.files import whole_file
 FILE = "heartbeat.json"
 EVERY_S = 10.0
 SILENT_S = 90.0  # a process that says nothing for so long is gone
+
+State = Literal["running", "stopped", "failed", "lost"]
+
+
+class Beat(BaseModel):
+    """What a phase's folder says of the process that trains it."""
+
+    state: State
+    words: str  # why it is stopped, or failed
+    host: str
+    process: int
+    time: float  # seconds since 1970
+    steps_done: int
+    steps: int  # of the optimizer in the whole phase; 0: not known yet
 
 
 @contextmanager
@@ -30,16 +45,12 @@ def beating(
     progress: returns the optimizer steps done, and all. stopped: what is raised when the phase is
     to go on later. A finished phase has no heartbeat; after an error the last one holds its line.
     """
-    ended, began = threading.Event(), time.time()
-
-    def beat(state: str, words: str = "") -> None:
-        done, steps = progress()
-        write(folder, state, words, steps_done=done, steps=steps, began=began)
+    ended = threading.Event()
 
     def keep() -> None:
-        beat("running")
+        write(folder, "running", "", progress())
         while not ended.wait(EVERY_S):
-            beat("running")
+            write(folder, "running", "", progress())
 
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
@@ -49,37 +60,39 @@ def beating(
         _end(ended, thread)
         asked = isinstance(error, stopped) or not isinstance(error, Exception)
         words = (str(error).strip() or type(error).__name__).splitlines()[0]
-        beat("stopped" if asked else "failed", printable(words))
+        write(folder, "stopped" if asked else "failed", printable(words), progress())
         raise
     _end(ended, thread)
     with suppress(OSError):
         (folder / FILE).unlink(missing_ok=True)
 
 
-def write(folder: Path, state: str, words: str = "", **more: Any) -> None:
-    """Writes a phase's state; a full disk or a folder that is gone stop nothing."""
-    content = {
-        "state": state,
-        "words": words,
-        "host": socket.gethostname(),
-        "process": os.getpid(),
-        "time": time.time(),
-        **more,
-    }
+def write(folder: Path, state: State, words: str = "", steps: tuple[int, int] = (0, 0)) -> None:
+    """Writes a phase's state; a full disk or a folder that is gone stop nothing.
+
+    steps: of the optimizer, done and all.
+    """
+    beat = Beat(
+        state=state,
+        words=words,
+        host=socket.gethostname(),
+        process=os.getpid(),
+        time=time.time(),
+        steps_done=steps[0],
+        steps=steps[1],
+    )
     with suppress(OSError, UserError), whole_file(folder / FILE, sync=False) as file:
-        file.write(json.dumps(content).encode())
+        file.write(beat.model_dump_json().encode())
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    """Returns the last heartbeat; its state is `lost` when it should have come and did not."""
+def read(folder: Path) -> Beat | None:
+    """Returns the last heartbeat; its state is `lost` when another should have come since."""
     try:
-        beat: dict[str, Any] = dict(json.loads((folder / FILE).read_text()))
-        silent = time.time() - float(beat["time"])
-    except (OSError, ValueError, KeyError, TypeError):
+        beat = Beat.model_validate_json((folder / FILE).read_bytes())
+    except (OSError, ValueError):
         return None
-    if beat.get("state") == "running" and silent > SILENT_S:
-        beat["state"] = "lost"
-    return beat
+    lost = beat.state == "running" and time.time() - beat.time > SILENT_S
+    return beat.model_copy(update={"state": "lost"}) if lost else beat
 
 
 def _end(ended: threading.Event, thread: threading.Thread) -> None:

@@ -1,10 +1,12 @@
 """The words of a command line, before anything is made of them."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
 from dsd.errors import UserError
 from dsd.suite.recipe import Recipe
+from dsd.suite.values import parse_override
 
 MOST_SEEDS = 10_000  # in one command: more is a slip of the finger
 LARGEST_SEED = 2**63 - 1
@@ -41,6 +43,35 @@ def arms(recipe: Recipe, words: Sequence[str]) -> list[str]:
     for name in names:
         recipe.plan(name)
     return names
+
+
+def combinations(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Returns every combination of settings written key=a,b,c; commas in brackets part nothing.
+
+    Raises UserError for what is not written so.
+    """
+    choices = []
+    for word in words:
+        key, equals, values = word.partition("=")
+        choices.append([f"{key}{equals}{value}" for value in _parted(values)])
+        for one in choices[-1]:
+            parse_override(one)
+    return list(itertools.product(*choices))
+
+
+def _parted(text: str) -> list[str]:
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if letter in "'\"" and quote in ("", letter):
+            quote = "" if quote else letter
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if len(parts) > 1 and not all(part.strip() for part in parts):
+        raise UserError(f"{text!r}: a value between commas is missing")
+    return parts
 
 
 def refuse_empty(words: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from dsd.errors import UserError
 from dsd.sweep import local, slurm, status
 from dsd.sweep.plan import Job, Wanted, plan
+from dsd.sweep.slurm_options import KEYS, parameters
 from dsd.training.stop import EXIT_CODE, Stopped
 
 
@@ -23,9 +24,9 @@ def parted(
     """
     given = None
     if cluster is not None:
-        more = [word for word in words if word.partition("=")[0] in slurm.KEYS]
+        more = [word for word in words if word.partition("=")[0] in KEYS]
         words = [word for word in words if word not in more]
-        given = slurm.parameters([*" ".join(cluster).split(), *more])
+        given = parameters([*" ".join(cluster).split(), *more])
     recipes = [word for word in words if "=" not in word]
     if not recipes:
         raise UserError("name a recipe (see: dsd list)")

@@ -7,12 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from dsd.errors import UserError
 from dsd.runs import record
 from dsd.runs.tree import Place
 from dsd.suite import arguments
 from dsd.suite.folder import Suite, corpus_folder, records_folder
-from dsd.suite.values import parse_override
 from dsd.sweep.hours import Hours
 from dsd.training.run import Options, Run
 
@@ -53,7 +51,9 @@ def plan(wanted: Wanted) -> list[Job]:
     A phase that several arms or settings share is one job. Raises UserError as `dsd run` would.
     """
     jobs: dict[str, Job] = {}
-    for name, overrides in itertools.product(wanted.recipes, settings(wanted.settings)):
+    for name, overrides in itertools.product(
+        wanted.recipes, arguments.combinations(wanted.settings)
+    ):
         for job in _of_recipe(wanted, name, overrides):
             if job.name not in jobs:
                 jobs[job.name] = job
@@ -61,35 +61,6 @@ def plan(wanted: Wanted) -> list[Job]:
                 apart = f"{job.name}, records of {' '.join(overrides)}"
                 jobs[apart] = replace(job, name=apart, parent=job.name, hours=0.0)
     return list(jobs.values())
-
-
-def settings(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """Returns every combination of settings written key=a,b,c; commas in brackets part nothing.
-
-    Raises UserError for what is not written so.
-    """
-    choices = []
-    for word in words:
-        key, equals, values = word.partition("=")
-        choices.append([f"{key}{equals}{value}" for value in _parted(values)])
-        for one in choices[-1]:
-            parse_override(one)
-    return list(itertools.product(*choices))
-
-
-def _parted(text: str) -> list[str]:
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if letter in "'\"" and quote in ("", letter):
-            quote = "" if quote else letter
-        depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and not depth and not quote:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    if len(parts) > 1 and not all(part.strip() for part in parts):
-        raise UserError(f"{text!r}: a value between commas is missing")
-    return parts
 
 
 def _of_recipe(wanted: Wanted, name: str, overrides: tuple[str, ...]) -> Iterator[Job]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,25 +12,11 @@ from typing import Any
 
 from dsd.errors import UserError
 from dsd.runs.files import write_atomically
-from dsd.suite.recipe import nearest
 from dsd.sweep import job as process
 from dsd.sweep.plan import Job
+from dsd.sweep.slurm_options import GPUS
 
-GPUS = "gpus_per_node"
-KEYS = {  # of --slurm -> submitit's
-    "partition": "partition",
-    "gpus": GPUS,
-    "cpus": "cpus_per_task",
-    "mem": "mem",
-    "time": "time",
-    "account": "account",
-    "qos": "qos",
-    "constraint": "constraint",
-    "at_once": "array_parallelism",
-}
-TIME = re.compile("([0-9]{1,4}-)?[0-9]{1,6}(:[0-9]{1,2}){0,2}")
 IDS = "jobs.json"  # beside submitit's files: the Slurm job that was submitted last for each of ours
-SHORTEST = 5  # minutes: the warning comes up to 150 s before the end
 REQUEUES = 10_000  # when the time is up: a phase goes on until it is finished
 WARNING_S = 90  # before the time is up
 
@@ -69,23 +54,6 @@ class Phase:
 _children: list[subprocess.Popen[bytes]] = []  # of this job
 
 
-def parameters(words: Sequence[str]) -> dict[str, Any]:
-    """Returns submitit's parameters for `partition=main gpus=1 time=4:00:00` and the like.
-
-    time: minutes, or what Slurm takes. Raises UserError for other keys and values.
-    """
-    found: dict[str, Any] = {"time": 60}
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in KEYS or not value:
-            raise UserError(f"--slurm {word}: not known{nearest(key, KEYS)}, each as key=value")
-        number = key in ("gpus", "cpus", "at_once")
-        if number and not re.fullmatch("[1-9][0-9]{0,5}", value):
-            raise UserError(f"--slurm {word}: give a whole number, 1 or above")
-        found[KEYS[key]] = int(value) if number else _minutes(value) if key == "time" else value
-    return found
-
-
 def submit(
     jobs: Sequence[Job], root: Path, logs: Path, given: dict[str, Any], say: Callable[[str], None]
 ) -> int:
@@ -94,8 +62,7 @@ def submit(
     logs: a folder that all nodes see, for submitit's files. Raises UserError where Slurm refuses.
     """
     executor = _executor(logs, given)
-    before = json.loads((logs / IDS).read_text()) if (logs / IDS).exists() else {}
-    queued = _queued()
+    before, queued = _submitted(logs / IDS), _queued()
     ids = {name: number for name, number in before.items() if number in queued}
     waiting = dict[str | None, list[Job]]()
     for job in jobs:
@@ -135,6 +102,14 @@ def _executor(logs: Path, given: dict[str, Any]) -> Any:
     return executor
 
 
+def _submitted(file: Path) -> dict[str, str]:
+    """Returns {our job: Slurm's id} of all submissions so far."""
+    try:
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+    except (ValueError, TypeError):
+        raise UserError(f"{file}: damaged; scancel what is queued, and remove it") from None
+
+
 def _queued() -> set[str]:
     """Returns the ids of this user's jobs that wait or run."""
     words = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
@@ -142,18 +117,3 @@ def _queued() -> set[str]:
     if done.returncode:
         raise UserError(f"squeue fails: {done.stderr.strip()}; is Slurm up?")
     return set(done.stdout.split())
-
-
-def _minutes(text: str) -> int:
-    """Returns the minutes of Slurm's M, H:MM:SS, MM:SS or D-HH:MM:SS. Raises UserError."""
-    if not TIME.fullmatch(text):
-        raise UserError(f"--slurm time={text}: give minutes, H:MM:SS or D-HH:MM:SS")
-    days, dash, rest = text.rpartition("-")
-    parts = [int(part) for part in rest.split(":")]
-    if len(parts) < 3 and not dash:
-        parts.insert(0, 0)  # minutes first; with days, hours
-    hours, minutes, seconds = (*parts, 0, 0)[:3]
-    total = int(days or 0) * 1440 + hours * 60 + minutes + -(-seconds // 60)
-    if total < SHORTEST:
-        raise UserError(f"--slurm time={text}: give {SHORTEST} minutes at least")
-    return total

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from dsd.errors import UserError
+from dsd.errors import UserError, printable
 from dsd.runs import checkpoint, heartbeat
 from dsd.runs.files import write_atomically
 from dsd.runs.tree import FINISHED
@@ -49,17 +50,18 @@ def states(runs: Path) -> list[State]:
     """Returns every phase that is planned, or on disk, below a folder of runs."""
     names = set[str]()
     for file in (runs / SWEEPS).glob("*.json"):
-        names |= set(json.loads(file.read_text()))
+        try:
+            names |= {str(name) for name in json.loads(file.read_text())}
+        except (ValueError, TypeError):
+            raise UserError(f"{file}: damaged; remove it, it is a list for this table") from None
     for mark in (FINISHED, checkpoint.POINTER, heartbeat.FILE):
-        names |= {
-            file.parent.relative_to(runs).as_posix() for file in runs.glob(f"*/seed*/**/{mark}")
-        }
+        for file in runs.glob(f"*/seed*/**/{mark}"):
+            names.add(file.parent.relative_to(runs).as_posix())
     found = []
     for name in names:
-        label, seed, address = name.split("/", 2)
-        if seed.removeprefix("seed").isdecimal():
-            state, words = _state(runs / name)
-            found.append(State(label, int(seed.removeprefix("seed")), address, state, words))
+        parts = re.fullmatch(r"([^/]+)/seed([0-9]+)/([^/].*)", name)
+        if parts and ".." not in name.split("/"):
+            found.append(State(parts[1], int(parts[2]), parts[3], *_state(runs / name)))
     return sorted(found, key=lambda one: (one.label, one.address, one.seed))
 
 
@@ -81,7 +83,8 @@ def table(runs: Path) -> RenderableType:
     lines = [f"{len(found)} phases: {total}" if found else "no phase yet"]
     special = [one for one in found if one.words]
     for one in special[:SHOWN]:
-        lines.append(f"{one.label}/seed{one.seed}/{one.address}: {one.state}, {one.words}")
+        words = f"{one.label}/seed{one.seed}/{one.address}: {one.state}, {one.words}"
+        lines.append(printable(words))
     if len(special) > SHOWN:
         lines.append(f"and {len(special) - SHOWN} more")
     return Group(shown, *map(escape, lines))
@@ -118,11 +121,11 @@ def _state(folder: Path) -> tuple[str, str]:
     beat = heartbeat.read(folder)
     if beat is None:
         return ("stopped" if (folder / checkpoint.POINTER).exists() else "waiting"), ""
-    where = f"on {beat['host']}"
-    if beat["state"] == "running":
-        done, steps = beat.get("steps_done", 0), beat.get("steps", 0)
-        share = f"step {done} of {steps} ({done / steps:.0%})" if steps else "begins"
-        return "running", f"{share}, {where}"
-    if beat["state"] == "lost":
-        return "lost", f"no word for {(time.time() - beat['time']) / 60:.0f} min, {where}"
-    return beat["state"], f"{beat['words']}, {where}"
+    where = f"on {beat.host}"
+    if beat.state == "running":
+        share = beat.steps_done / max(beat.steps, 1)
+        done = f"step {beat.steps_done} of {beat.steps} ({share:.0%})" if beat.steps else "begins"
+        return "running", f"{done}, {where}"
+    if beat.state == "lost":
+        return "lost", f"no word for {(time.time() - beat.time) / 60:.0f} min, {where}"
+    return beat.state, f"{beat.words}, {where}"

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import costs, scale
 from benchmarks.costs import A, Step
+from benchmarks.scale_page import page
 from dsd.sweep.plan import Job
 
 
@@ -21,7 +22,7 @@ def test_the_page_is_fresh():
     result = json.loads(json.dumps(scale.results(known["measured"], known["counted"])))
     assert result == known
     text = scale.PAGE.read_text()
-    assert scale.page(text, result) == text
+    assert page(text, result) == text
 
 
 def test_weights_and_flops_are_counted_on_the_networks():

@@ -1,6 +1,6 @@
 """Arrows between the rooms of dsd/ point down only: cli -> sweep -> training, export -> runs ->
-suite -> pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone, and dsd/
-knows no task, network or corpus."""
+suite -> pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone,
+and dsd/ knows no task, network or corpus."""
 
 import ast
 import subprocess

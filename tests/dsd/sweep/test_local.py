@@ -105,7 +105,7 @@ def test_the_status_of_each_kind_of_phase(tmp_path, monkeypatch):
         return folder
 
     (phase(0) / "phase.json").touch()
-    heartbeat.write(phase(1), "running", steps_done=3, steps=12)
+    heartbeat.write(phase(1), "running", steps=(3, 12))
     (phase(2) / checkpoint.POINTER).touch()
     heartbeat.write(phase(3), "failed", "no space")
     lost = phase(4)
@@ -137,17 +137,17 @@ def test_seeds_are_shown_as_they_are_given():
 def test_a_phase_in_training_tells_how_far_it_is(tmp_path):
     def train(error: Exception | None) -> None:
         with heartbeat.beating(tmp_path, lambda: (1, 2), KeyError):
-            while (beat := heartbeat.read(tmp_path)) is None or beat["state"] != "running":
+            while (beat := heartbeat.read(tmp_path)) is None or beat.state != "running":
                 time.sleep(0.01)
-            assert (beat["steps_done"], beat["steps"]) == (1, 2)
+            assert (beat.steps_done, beat.steps) == (1, 2)
             if error:
                 raise error
 
     for error, state in ((UserError("too hot"), "failed"), (KeyError("later"), "stopped")):
         with pytest.raises(type(error)):
             train(error)
-        assert heartbeat.read(tmp_path)["state"] == state
-        assert str(error) in heartbeat.read(tmp_path)["words"]
+        assert heartbeat.read(tmp_path).state == state
+        assert str(error) in heartbeat.read(tmp_path).words
     train(None)
     assert heartbeat.read(tmp_path) is None
 
@@ -177,3 +177,11 @@ def test_a_job_waits_for_a_phase_that_another_process_trains(tmp_path):
 
         with lock(tmp_path, wait):
             assert len(waited) >= 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"state": "running"}', b"\xff", b'{"steps": "x"}']
+)
+def test_what_is_no_heartbeat_is_none(tmp_path, content):
+    (tmp_path / heartbeat.FILE).write_bytes(content)
+    assert heartbeat.read(tmp_path) is None

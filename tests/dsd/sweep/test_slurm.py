@@ -14,7 +14,8 @@ import torch
 
 from dsd.errors import UserError
 from dsd.runs import checkpoint
-from dsd.sweep.slurm import IDS, parameters
+from dsd.sweep.slurm import IDS
+from dsd.sweep.slurm_options import parameters
 from tests.dsd.running import undated
 
 SCRIPT = Path(__file__).parent / "one_node.sh"
