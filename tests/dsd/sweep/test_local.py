@@ -15,24 +15,23 @@ import torch
 from dsd.errors import UserError
 from dsd.runs import checkpoint, heartbeat
 from dsd.runs.files import lock
+from dsd.suite.folder import Suite
 from dsd.sweep import status
+from dsd.sweep.command import as_words, parted, sweep
 from dsd.sweep.local import share
+from dsd.sweep.plan import Wanted, plan
+from dsd.training.algorithm import train_arm
+from dsd.training.run import Options
 from tests.conftest import ROOT
+from tests.dsd.running import make_run, undated, weights
 
 SWEEP = ("sweep", "points-mlp", "--scale", "mini", "--arm", "baseline", "--arm", "llr")
 SWEEP += ("--device", "cpu", "--checkpoint-every", "0", "phases.dense.epochs=12")
 
 
-def weights(suite: Path) -> dict[str, torch.Tensor]:
-    (folder,) = suite.glob("runs/points-mlp.mini/seed0/dense*/llr*")
-    state = checkpoint.load(folder)
-    assert state is not None
-    return state["model"]
-
-
 def test_killed_in_the_middle_it_goes_on_to_the_same_bits(dsd, own_suite, tmp_path):
-    whole = Path(shutil.copytree(own_suite, tmp_path / "whole"))
-    assert dsd(*SWEEP, cwd=whole).returncode == 0
+    whole = make_run(Path(shutil.copytree(own_suite, tmp_path / "whole")), SWEEP[-1])
+    train_arm(whole, "llr")
 
     words = [sys.executable, "-m", "dsd", *SWEEP]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -50,13 +49,17 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(dsd, own_suite, tmp_pa
     (log,) = own_suite.glob("runs/points-mlp.mini/seed0/dense*/train.log")
     assert "stopped: SIGTERM received" in log.read_text()
     assert "resumed at step" in log.read_text()
-    for name, value in weights(whole).items():
-        assert torch.equal(value, weights(own_suite)[name]), name
+    (folder,) = own_suite.glob("runs/points-mlp.mini/seed0/dense*/llr*")
+    state = checkpoint.load(folder)
+    assert state is not None
+    for name, value in weights(whole, "llr", 2).items():
+        assert torch.equal(value, state["model"][name]), name
+    (made,) = (own_suite / "runs/records").glob("*.llr.seed0.json")
+    assert undated(made) == undated(own_suite.parent / "whole/records" / made.name)
     again = dsd(*SWEEP, cwd=own_suite)
     assert "2 jobs, 2 finished; nothing to do" in again.stdout
     assert "started" not in again.stdout
-    shown = dsd("status", cwd=own_suite).stdout
-    assert "2 phases: 2 finished" in shown
+    assert {one.state for one in status.states(own_suite / "runs")} == {"finished"}
 
 
 def test_a_job_that_fails_says_why_here_and_in_the_status(dsd, own_suite):
@@ -64,20 +67,16 @@ def test_a_job_that_fails_says_why_here_and_in_the_status(dsd, own_suite):
     assert done.returncode == 1
     assert "1 jobs failed, 1 wait for them" in done.stdout
     assert "the loss is not finite at step 9" in done.stdout
-    shown = dsd("status", cwd=own_suite).stdout
-    assert "2 phases: 1 waiting, 1 failed" in shown
-    assert "the loss is not finite at step 9" in shown
+    states = {one.state: one.words for one in status.states(own_suite / "runs")}
+    assert states.keys() == {"failed", "waiting"}
+    assert "the loss is not finite at step 9" in states["failed"]
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["sweep", "points-mpl"], "did you mean 'points-mlp'?"),
-        (["sweep", "phases.dense.epochs=1,2"], "name a recipe"),
-        (["sweep", "points-mlp", "--scale", "mini", "--seed", "4-0"], "--seed 4-0"),
-        (["run", "points-mlp", "--scale", "mini", "--seed", "0;1"], "--seed 0;1"),
         (["sweep", "points-mlp", "--scale", "mini", "--arm", "al"], "no arm is called 'al'"),
-        (["status", "nowhere"], "nowhere: no such folder"),
+        (["run", "points-mlp", "--scale", "mini", "--seed", "0;1"], "--seed 0;1"),
     ],
 )
 def test_mistakes_are_one_line(dsd, own_suite, words, expected):
@@ -85,6 +84,51 @@ def test_mistakes_are_one_line(dsd, own_suite, words, expected):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert expected in done.stderr
+
+
+def test_the_words_of_a_sweep():
+    words = ["net", "a.b=1,2", "gpus=2", "other"]
+    assert parted(words, None) == (["net", "other"], ["a.b=1,2", "gpus=2"], None)
+    cluster = {"time": 60, "partition": "main", "gpus_per_node": 2}
+    assert parted(words, ["partition=main"]) == (["net", "other"], ["a.b=1,2"], cluster)
+    assert parted(["net", "a=1"], ["partition=main gpus=2"]) == (["net"], ["a=1"], cluster)
+    with pytest.raises(UserError, match="name a recipe"):
+        parted(["a.b=1"], None)
+    options = {"scale": "mini", "runs": None, "compile": False, "channels-last": True, "workers": 0}
+    assert as_words(options) == ("--scale", "mini", "--channels-last", "--workers", "0")
+
+
+def test_the_plan_is_shown_as_a_tree_and_the_status_as_a_table(own_suite, capsys):
+    wanted = Wanted(
+        suite=Suite(own_suite),
+        recipes=["points-mlp"],
+        arms=["dsd", "llr"],
+        seeds=[0, 1, 2, 5],
+        settings=[],
+        scale="mini",
+        runs=own_suite / "runs",
+        records=None,
+        options=Options(),
+        processes=1,
+        words=(),
+    )
+    assert sweep(wanted, None, None, dry_run=True) == 0
+    shown = capsys.readouterr().out
+    for word in ("dense", "sparse", "redense", "llr", "0-2,5", "unknown"):
+        assert word in shown
+    assert "16 jobs, 0 finished; hours unknown for 16" in shown
+    assert not (own_suite / "runs/sweeps").exists()
+
+    status.remember(own_suite / "runs", plan(wanted))
+    failed = own_suite / "runs/points-mlp.mini/seed2/dense"
+    failed.mkdir(parents=True)
+    heartbeat.write(failed, "failed", "[red]no space")
+    status.show(own_suite / "runs", live=False)
+    shown = capsys.readouterr().out
+    assert "16 phases: 15 waiting, 1 failed" in shown
+    assert "seed2/dense: failed, [red]no space" in shown
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        status.show(Path("nowhere"), live=False)
 
 
 def test_cores_and_gpus_are_shared_out():
