@@ -40,8 +40,7 @@ from dsd.errors import UserError, explain, printable
 from dsd.runs import environment
 from dsd.runs.files import full_disk, no_space
 from dsd.runs.sums import SUMS, check_sums
-from dsd.suite import download
-from dsd.suite.arguments import refuse_empty
+from dsd.suite import arguments, download
 from dsd.suite.folder import Suite, corpus_folder, find_suite, the_suite
 from dsd.suite.recipe import nearest
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
@@ -64,6 +63,9 @@ RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. phases.dense.epochs=3."),
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option(metavar="SEEDS", help="For example 3, 0,3 or 0-4. Repeatable.")
 ]
 Scale = Annotated[
     str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
@@ -107,9 +109,7 @@ def run(
     arm: Annotated[
         list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
     ] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(min=0, max=2**63 - 1, help="Repeatable.")
-    ] = None,
+    seed: Seeds = None,
     scale: Scale = "full",
     runs: Annotated[
         Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
@@ -160,6 +160,10 @@ def run(
     log: Annotated[
         str | None, typer.Option(help="tensorboard: write scalars to the runs folder.")
     ] = None,
+    job: Annotated[
+        int | None,
+        typer.Option(min=1, hidden=True, help="As a sweep's job: so many phases, and wait for it."),
+    ] = None,
 ) -> None:
     """Trains a recipe's arms and writes one record for each arm and seed.
 
@@ -168,7 +172,7 @@ def run(
 
     Examples:
 
-    `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0 --seed 1`
+    `dsd run cifar10-resnet20 --arm dsd --arm finetune --seed 0-4`
 
     `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
@@ -187,9 +191,8 @@ def run(
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
     records = records or runs / "records"
-    arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
-    for name in arms:
-        chosen.plan(name)
+    numbers = arguments.seeds(seed or ["0"])
+    arms = arguments.arms(chosen, arm or ["dsd"])
     corpus = corpus_folder(suite, chosen, runs)
     options = choose_options(
         device,
@@ -237,19 +240,23 @@ def run(
             stop=stop,
             reporter=Reporter(console, scalars if accelerator.is_main_process else None),
             dense=dense,
+            patient=job is not None,
         )
 
     done: list[Path] = []
     shared = run_of(chosen.dense_seed) if chosen.dense_seed is not None else None
     try:
-        for number in seed or [0]:
+        for number in numbers:
             one = shared if shared and shared.seed == number else run_of(number, shared)
             try:
                 for name in arms:
                     console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
-                    done.append(train_arm(one, name))
+                    written = train_arm(one, name, job)
+                    if not written:
+                        continue
+                    done.append(written)
                     weights = one.path(name)[-1].folder
-                    console.print(f"record:  {done[-1]}", soft_wrap=True, markup=False)
+                    console.print(f"record:  {written}", soft_wrap=True, markup=False)
                     console.print(f"weights: {weights}", soft_wrap=True, markup=False)
             finally:
                 one.reporter.close()
@@ -258,7 +265,8 @@ def run(
     except Stopped as stopped:
         console.print(f"stopped: {stopped}; the same command resumes from here")
         raise typer.Exit(EXIT_CODE) from None
-    console.print("next:\n" + "\n".join(_next(done, records)), soft_wrap=True, markup=False)
+    if done:
+        console.print("next:\n" + "\n".join(_next(done, records)), soft_wrap=True, markup=False)
 
 
 def _next(done: Sequence[Path], records: Path) -> list[str]:
@@ -269,6 +277,120 @@ def _next(done: Sequence[Path], records: Path) -> list[str]:
     folder = os.path.relpath(records)
     lines += [f"  dsd {command} --records {folder}" for command in ("tables", "report")]
     return [*lines, f"  dsd export {shown[-1]}"]
+
+
+@app.command()
+def sweep(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE... [KEY=VALUE,VALUE]...",
+            help="Names from `dsd list`, and settings: every combination of their values.",
+        ),
+    ],
+    arm: Annotated[list[str] | None, typer.Option(help="As for `dsd run`.")] = None,
+    seed: Seeds = None,
+    scale: Scale = "full",
+    runs: Annotated[
+        Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
+    ] = None,
+    records: Annotated[Path | None, typer.Option(help="Where records go.")] = None,
+    device: Device = "auto",
+    precision: Precision = None,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
+    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    deterministic: Annotated[bool | None, typer.Option(help="As for `dsd run`.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="As for `dsd run`.")] = False,
+    workers: Workers = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(callback=_finite, help="Seconds between checkpoints.")
+    ] = 120.0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, help="At a time (default: one a GPU; without, one)."),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Submit to Slurm: partition gpus cpus mem time account qos constraint at_once.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan alone.")] = False,
+) -> None:
+    """Trains many recipes, arms, seeds and settings: each phase is a job of its own.
+
+    A phase that several arms share is trained once, and those wait for it. Given again, the same
+    command goes on where it was, whatever was stopped, killed or cancelled. `dsd status` shows it.
+
+    Examples:
+
+    `dsd sweep cifar10-resnet20 --arm all --seed 0-4 --jobs 2 phases.sparse.sparsity=0.3,0.5`
+
+    `dsd sweep imagenet-resnet18 --arm all --seed 0-4 --slurm partition=main gpus=1 time=4:00:00`
+    """
+    from dsd.sweep import command
+    from dsd.sweep.plan import Wanted
+    from dsd.training.device import choose_options
+
+    suite = the_suite()
+    recipes, settings, cluster = command.parted(words, slurm)
+    folder = (runs or suite.root / "runs").resolve()
+    options = {
+        "scale": scale,
+        "runs": folder if runs else None,
+        "records": records and records.resolve(),
+        "device": device,
+        "precision": precision,
+        "channels-last": channels_last,
+        "compile": compile,
+        "deterministic": deterministic is True,
+        "no-deterministic": deterministic is False,
+        "fast": fast,
+        "workers": workers,
+        "checkpoint-every": checkpoint_every,
+    }
+    wanted = Wanted(
+        suite=suite,
+        recipes=recipes,
+        arms=arm or ["dsd"],
+        seeds=arguments.seeds(seed or ["0"]),
+        settings=settings,
+        scale=scale,
+        runs=folder,
+        records=records and records.resolve(),
+        options=choose_options(
+            device,
+            fast,
+            precision=precision,
+            channels_last=channels_last or None,
+            compile=compile or None,
+            deterministic=deterministic,
+        ),
+        processes=(cluster or {}).get("gpus_per_node", 1),
+        words=command.as_words(options),
+    )
+    raise typer.Exit(command.sweep(wanted, jobs, cluster, dry_run))
+
+
+@app.command()
+def status(
+    runs: Annotated[
+        Path | None, typer.Argument(help="A folder of runs (default: the suite's runs/).")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", "--watch", help="Renew the table until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Shows how every phase stands: finished, running, waiting, stopped or failed.
+
+    It reads the folder of the runs alone, so that any machine which sees it will do.
+    """
+    from dsd.sweep.status import show
+
+    show(runs or the_suite().root / "runs", live)
 
 
 @app.command("eval")
@@ -469,7 +591,7 @@ def main() -> NoReturn:
     debug = "--debug" in words
     sys.argv[1:] = words = [word for word in words if word != "--debug"]
     try:
-        refuse_empty(words)
+        arguments.refuse_empty(words)
         known = _add_commands(find_suite() if words != ["--version"] else None, words)
         if words and not words[0].startswith("-") and words[0] not in known:
             the_suite()

@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -74,28 +74,38 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path, wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Locks a folder for this process; the system unlocks it when the process ends.
 
-    Raises UserError when another process holds it.
+    wait: is called, as often as it takes, while another process holds it. Raises UserError at once
+    without.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
     # Not through a link: what it points at would be emptied.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     with open(descriptor, "r+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not inherited by data workers
-        except OSError:
+        while not _locked(file):
+            if wait:
+                wait()
+                continue
             holder = file.read().strip() or "unknown"
             raise UserError(
                 f"{folder}: in use by process {holder}; wait for it or stop it, then run again"
-            ) from None
+            )
         with suppress(OSError):  # a full disk: the lock holds without the number
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not inherited by data workers
+    except OSError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,8 @@ from dsd.runs import checkpoint, phase_file
 from dsd.runs.settings import Settings, difference, digest
 from dsd.suite.recipe import Node, Recipe
 
+FINISHED = "phase.json"  # in a folder, marks its phase finished
+
 
 @dataclass(frozen=True)
 class Place:
@@ -61,7 +63,7 @@ class Place:
     @property
     def file(self) -> Path:
         """Returns the file that marks the phase finished."""
-        return self.folder / "phase.json"
+        return self.folder / FINISHED
 
     def checkpoint(self) -> dict[str, Any]:
         """Reads the checkpoint of a finished phase."""

@@ -24,22 +24,27 @@ from dsd.training.state import (
 )
 
 
-def train_arm(run: Run, arm: str) -> Path:
+def train_arm(run: Run, arm: str, phases: int | None = None) -> Path | None:
     """Trains the phases of an arm that are not finished, and writes its record; returns its path.
 
-    Raises UserError for data, settings or losses that cannot be used, Stopped when stopped.
+    phases: train only so many, which leave no record when others follow. Raises UserError for data,
+    settings or losses that cannot be used, Stopped when stopped.
     """
     path = run.path(arm)  # dense, sparse, re-dense, ...
     refuse_without_heldout(run)
-    for place in path:
+    for place in path[:phases]:
         if not agreed(run.accelerator, place.finished, place.folder):
             train_phase(run.owner(place), place)
-    return write_record(run, arm, path)
+    return None if phases and phases < len(path) else write_record(run, arm, path)
 
 
 def train_phase(run: Run, place: Place) -> None:
     """Trains one phase from its checkpoint, from the phase before, or from the start."""
-    with run.lock(place):
+    with run.lock(place), run.reporter.heartbeat(place.folder):
+        if run.patient:
+            run.accelerator.wait_for_everyone()
+            if place.finished:  # by the process that this one has waited for
+                return
         seed_all(run.seed, *(node.folder for node in place.path), run.accelerator.process_index)
         state = resume(run, place) or begin(run, place)
         try:

@@ -1,6 +1,7 @@
 """Progress of a run: a bar on a terminal, lines in a log file, scalars for TensorBoard."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dsd.runs import heartbeat
 from dsd.runs.tree import Place
+from dsd.training.stop import Stopped
 
 
 class Reporter:
@@ -26,6 +29,14 @@ class Reporter:
         self._writer: Any = None
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._done = self._steps = 0
+
+    def heartbeat(self, folder: Path) -> AbstractContextManager[None]:
+        """Tells other processes, through the phase's folder, how far it has come."""
+        self._done = self._steps = 0
+        if self._console.quiet:  # another process of the same run does
+            return nullcontext()
+        return heartbeat.beating(folder, lambda: (self._done, self._steps), Stopped)
 
     def phase(self, place: Place, steps: int, done: int, unit: str, per_epoch: int) -> None:
         """Shows that a phase begins, or resumes after `done` of `steps` optimizer steps.
@@ -35,7 +46,8 @@ class Reporter:
         self.close()
         node = place.node
         self._unit, self._per_epoch, self._epochs = unit, per_epoch, node.phase.epochs
-        self._started, self._examples, self._done = time.monotonic(), 0, done
+        self._started, self._examples = time.monotonic(), 0
+        self._done, self._steps = done, steps
         phase, sparsity = node.phase, ""
         if phase.sparse:
             by_layer = isinstance(phase.sparsity, dict)

@@ -1,5 +1,6 @@
 """One recipe and seed: what all its arms and phases share."""
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from dsd.suite.task import Task
 from dsd.training.device import Options
 from dsd.training.optimizers import make_optimizer
 from dsd.training.progress import Reporter
-from dsd.training.stop import Stop
+from dsd.training.stop import Stop, Stopped
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Run:
     stop: Stop
     reporter: Reporter
     dense: "Run | None" = None  # the run with the dense phase, where it is another seed's
+    patient: bool = False  # whether to wait for a phase that another process trains
 
     @property
     def folder(self) -> Path:
@@ -70,7 +72,13 @@ class Run:
 
     def lock(self, place: Place) -> AbstractContextManager[None]:
         """Locks the phase's folder for the processes of this run."""
-        return lock(place.folder) if self.accelerator.is_main_process else nullcontext()
+        wait = self._wait if self.patient else None
+        return lock(place.folder, wait) if self.accelerator.is_main_process else nullcontext()
+
+    def _wait(self) -> None:
+        if self.stop.asked():
+            raise Stopped(self.stop.reason)
+        time.sleep(0.5)
 
     def sparsifier(
         self, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase

@@ -21,11 +21,12 @@ class Stop:
         self._deadline = None if limit_minutes is None else time.monotonic() + 60 * limit_minutes
 
     def listen(self) -> None:
-        """Catches SIGTERM and SIGINT; one that comes two seconds later ends the process at once.
+        """Catches signals to stop; one that comes two seconds later ends the process at once.
 
         Launchers send the same signal twice in a row: from the scheduler and from its agent.
+        SIGUSR2 is Slurm's, before the time is up (sbatch --signal=USR2@90).
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, self._handle)
 
     def asked(self) -> bool:

@@ -1,6 +1,6 @@
-"""Arrows between the rooms of dsd/ point down only: cli -> training, export -> runs -> suite ->
-pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone, and dsd/
-knows no task, network or corpus."""
+"""Arrows between the rooms of dsd/ point down only: cli -> sweep -> training, export -> runs ->
+suite -> pruning; integrations -> pruning. The library (pruning, integrations) needs torch alone,
+and dsd/ knows no task, network or corpus."""
 
 import ast
 import subprocess
@@ -17,6 +17,7 @@ BELOW = {  # a room -> the rooms that it may import
     "runs": {"pruning", "suite"},
     "training": {"pruning", "suite", "runs"},
     "export": {"pruning", "suite", "runs"},
+    "sweep": {"suite", "runs", "training"},
 }
 DOORS = {"errors"}  # any room may use these
 FILES = sorted(path.relative_to(DSD) for path in DSD.glob("*/*.py"))
