@@ -164,7 +164,8 @@ def run(
     overrides = tuple(settings or ())
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
-    records = records or records_folder(suite, scale, runs)
+    own = getattr(suite.task_module(chosen.corpus), "OWN", False)
+    records = records or records_folder(suite, scale, runs, own)
     arms = list(chosen.arms) if arm and "all" in arm else (arm or ["dsd"])
     for name in arms:
         chosen.plan(name)

@@ -152,9 +152,12 @@ def the_suite() -> Suite:
     return suite
 
 
-def records_folder(suite: Suite, scale: str, runs: Path) -> Path:
-    """Returns where records go; a miniature's stay with its runs, as they are not committed."""
-    return runs / "records" if scale == "mini" else suite.root / "results" / "runs"
+def records_folder(suite: Suite, scale: str, runs: Path, own: bool = False) -> Path:
+    """Returns where records go.
+
+    A miniature's, and those of a user's `own` data, stay with the runs: they are not committed.
+    """
+    return runs / "records" if scale == "mini" or own else suite.root / "results" / "runs"
 
 
 def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:

@@ -9,6 +9,7 @@ A task lives beside its recipes (`recipes/<corpus>/task.py`) and is imported by 
 * `miniature(folder)`: writes the miniature corpus in the real layout, if it is not there yet;
 * `LAYOUT`, `SOURCE`: which folder is expected and where to get it; `verify(folder)`: checks it and
   returns lines to print; `DOWNLOADS`: where a program may fetch it (dsd/suite/download.py);
+* `OWN = True`, if the data are the user's own: records stay with the runs, out of results/;
 * for `dsd export`: `plain(settings, assets, weights)`, which returns a `Plain` from a checkpoint's
   assets and weights, without the data; `TERMS`: the data's licence as far as known, and its source.
 """
