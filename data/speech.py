@@ -131,6 +131,11 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
             fault = f"{utterance.name} is there twice" if utterance.name in utterances else ""
         except ValidationError as error:
             first = error.errors()[0]
+            if first["type"] == "missing":  # NeMo's keys alone, or another program's
+                raise UserError(
+                    f"{path}:{number}: has no {first['loc'][0]!r}, so dsd prepare did not write it; "
+                    f"dsd prepare manifest {root} --to FOLDER makes what is needed of NeMo's keys"
+                ) from None
             fault = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
         if fault:
             raise UserError(
