@@ -31,7 +31,10 @@ LAYOUT = """\
 <folder>/test/<class>/<images>    the same classes (or val/; with both, val/ is watched), or
 <folder>/<class>/<images>         split by a seed: a fifth of every class is the test set"""
 SOURCE = "your own pictures; docs/your-images.md says more"
-SUFFIXES = tuple(".jpg .jpeg .png .webp .bmp .gif .tif .tiff .ppm .pgm".split())
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
+    *(".tif", ".tiff", ".ppm", ".pgm"),
+)
 TEST, WATCHED = ("test",), ("val", "valid", "validation")
 
 
@@ -55,7 +58,9 @@ def load(root: Path, test_share: float = 0.2, split_seed: int = 0) -> Splits:
         return _by_seed(root, test_share, split_seed)
     train = _scan(root, "train")
     found = {name: _like(_scan(root, name, train.classes), train.classes) for name in names}
-    watched, test = (found[names[0]], found[names[1]]) if len(names) > 1 else (None, found[names[0]])
+    watched, test = (
+        (found[names[0]], found[names[1]]) if len(names) > 1 else (None, found[names[0]])
+    )
     return Splits(train, watched, test)
 
 
@@ -92,9 +97,7 @@ def _split_folders(root: Path) -> list[str]:
     without a test set.
     """
     splits = [name for name in ("train", *WATCHED, *TEST) if _holds_folders(root / name)]
-    found = [
-        next((name for name in names if name in splits), None) for names in (WATCHED, TEST)
-    ]
+    found = [next((name for name in names if name in splits), None) for names in (WATCHED, TEST)]
     beside = [name for name in found if name]
     if "train" in splits and not beside:
         raise UserError(
@@ -127,9 +130,7 @@ def _by_seed(root: Path, test_share: float, split_seed: int) -> Splits:
         note = f"test: {100 * test_share:g} % of every class, drawn with seed {split_seed}"
         images = replace(images, notes=(*images.notes, note))
     name = images.name.partition("/")[0]
-    return Splits(
-        images.subset(rest, f"{name}/train"), None, images.subset(test, f"{name}/test")
-    )
+    return Splits(images.subset(rest, f"{name}/train"), None, images.subset(test, f"{name}/test"))
 
 
 def _scan(root: Path, split: str, known: Sequence[str] = ()) -> ImageSet:

@@ -39,7 +39,9 @@ TEST_SHARE = 0.1  # of the only manifest
 SEED = 0  # of its split
 SLACK = 0.1  # seconds by which a duration may be longer than the recording
 SUFFIXES = (".jsonl", ".json")
-PUNCTUATION = str.maketrans({**dict.fromkeys('.,;:!?"()…“”„«»', " "), "’": "'", "‘": "'", "-": " "})
+PUNCTUATION = str.maketrans(
+    {**dict.fromkeys('.,;:!?"()-…“”„«»', " "), "\u2018": "'", "\u2019": "'"}
+)
 
 
 class _Line(BaseModel):
@@ -78,8 +80,8 @@ def sources(given: Sequence[Path]) -> dict[str, list[Source]]:
             other, place = seen.setdefault(key, (split, each.place))
             if other != split:
                 raise UserError(
-                    f"{each.place}: {each.recording.name} is in {place} already; an utterance of "
-                    "one set must not be in another: remove one of the lines"
+                    f"{each.place}: {each.recording.name} is also at {place}; an utterance of one set "
+                    "must not be in another: remove one of the lines"
                 )
     for split, lines in said.items():
         _check_texts(split, lines)
@@ -170,7 +172,7 @@ def _by_seed(lines: list[_Said]) -> dict[str, list[_Said]]:
     usable = [i for i, each in enumerate(lines) if re.fullmatch(TEXT, spelled(each.line.text))]
     if len(usable) < 2:
         raise UserError(
-            f"{lines[0].place}: {len(usable)} utterances with words of a to z and ' cannot be split "
+            f"{lines[0].place}: {len(usable)} utterances with words of a to z cannot be split "
             "into training and test; add some"
         )
     count = max(1, round(TEST_SHARE * len(usable)))

@@ -133,7 +133,7 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
             first = error.errors()[0]
             if first["type"] == "missing":  # NeMo's keys alone, or another program's
                 raise UserError(
-                    f"{path}:{number}: has no {first['loc'][0]!r}, so dsd prepare did not write it; "
+                    f"{path}:{number}: has no {first['loc'][0]!r}: dsd prepare did not write it; "
                     f"dsd prepare manifest {root} --to FOLDER makes what is needed of NeMo's keys"
                 ) from None
             fault = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"

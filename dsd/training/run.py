@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from pydantic import BaseModel
 from torch import nn
@@ -21,7 +20,7 @@ from dsd.runs.settings import Settings
 from dsd.runs.tree import Place, places
 from dsd.suite.recipe import Node, Phase, Recipe
 from dsd.suite.task import Task
-from dsd.training.optimizers import make_optimizer
+from dsd.training.optimizers import AnyOptimizer, make_optimizer
 from dsd.training.progress import Reporter
 from dsd.training.stop import Stop
 
@@ -81,9 +80,7 @@ class Run:
         """Locks the phase's folder for the processes of this run."""
         return lock(place.folder) if self.accelerator.is_main_process else nullcontext()
 
-    def sparsifier(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
-    ) -> Sparsifier:
+    def sparsifier(self, net: nn.Module, optimizer: AnyOptimizer, phase: Phase) -> Sparsifier:
         """Returns the recipe's sparsifier. Raises UserError when it cannot prune the network so."""
         recipe = self.recipe
         try:

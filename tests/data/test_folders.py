@@ -63,7 +63,9 @@ def test_folders_are_the_splits_where_there_are_some(tmp_path, beside, test, wat
     assert alone.fingerprint() == found.test.fingerprint()
 
 
-@pytest.mark.parametrize(("images", "share", "tests"), [(5, 0.2, 1), (5, 0.9, 4), (20, 0.25, 5), (2, 0.01, 1)])
+@pytest.mark.parametrize(
+    ("images", "share", "tests"), [(5, 0.2, 1), (5, 0.9, 4), (20, 0.25, 5), (2, 0.01, 1)]
+)
 def test_one_tree_is_split_by_the_seed_class_by_class(tmp_path, images, share, tests):
     root = tree(tmp_path, images=images)
     train, heldout, test = folders.load(root, share, 0)
@@ -84,7 +86,9 @@ def test_a_class_may_be_called_as_a_split(tmp_path):
     assert folders.load(tmp_path).train.classes == ("car", "test", "train")
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp", ".bmp", ".gif", ".tif", ".ppm"])
+@pytest.mark.parametrize(
+    "suffix", [".jpg", ".JPEG", ".png", ".webp", ".bmp", ".gif", ".tif", ".ppm"]
+)
 def test_all_usual_kinds_of_pictures_are_read(tmp_path, suffix):
     root = write(tmp_path, [f"{name}/a picture {i}{suffix}" for name in "ab" for i in range(2)])
     assert folders.load(root).train.read(0).shape == (9, 12, 3)

@@ -1,0 +1,91 @@
+"""Names of optimizers in recipes, and which settings each has: those of torch, by its signatures.
+
+What the usual ones have is written down, so that reading a recipe need not wait for torch.
+"""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+USUAL = {  # besides weight_decay
+    "sgd": {"momentum", "nesterov"},
+    "rmsprop": {"momentum", "alpha", "eps"},
+    "adam": {"betas", "eps"},
+    "adamw": {"betas", "eps"},
+}
+OURS = {"rmsprop_eps_inside": {"alpha", "eps", "weight_decay"}}  # in dsd/training/optimizers.py
+REFUSED = {
+    "lbfgs": "computes the loss several times a step, along a line through weights that no mask "
+    "holds",
+    "sparseadam": "takes sparse gradients alone, and these are dense",
+}
+# The rate is the phase's; the others say how torch computes, not what, or would climb the loss.
+NOT_SETTINGS = {
+    "self",
+    "params",
+    "lr",
+    "foreach",
+    "fused",
+    "capturable",
+    "differentiable",
+    "maximize",
+}
+
+
+def check(name: str, given: Mapping[str, Any]) -> None:
+    """Raises ValueError for an unknown or refused optimizer, and settings that it does not take.
+
+    given: settings by name, without the rate.
+    """
+    if name in USUAL and given.keys() <= USUAL[name] | {"weight_decay"}:
+        return
+    if name in REFUSED:
+        raise ValueError(f"{name} {REFUSED[name]}; use another optimizer")
+    known = OURS.get(name) or settings(name)
+    others = sorted(given.keys() - known)
+    if others:
+        close = difflib.get_close_matches(others[0], known, n=1, cutoff=0.6)
+        drop = " ".join(f"optimizer.{key}=null" for key in others)
+        hint = f"did you mean {close[0]!r}?" if close else f"drop them: {drop}"
+        raise ValueError(f"{name} has no {', '.join(others)}; {hint}")
+    if name not in OURS:
+        _try(name, given)
+
+
+def settings(name: str) -> set[str]:
+    """Returns the settings of one of torch's optimizers. Raises ValueError for an unknown name."""
+    known = classes()
+    if name not in known:
+        close = difflib.get_close_matches(name, [*known, *OURS], n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join([*known, *OURS])}"
+        raise ValueError(f"no optimizer is called {name!r}; {hint}")
+    return {*inspect.signature(known[name].__init__).parameters} - NOT_SETTINGS
+
+
+def classes() -> dict[str, "type[Optimizer]"]:
+    """Returns torch's optimizers that step without a closure on dense gradients, by lower case."""
+    from torch import optim
+
+    found = {
+        name.lower(): value
+        for name, value in vars(optim).items()
+        if inspect.isclass(value) and issubclass(value, optim.Optimizer)
+    }
+    return {n: c for n, c in sorted(found.items()) if n != "optimizer" and n not in REFUSED}
+
+
+def _try(name: str, given: Mapping[str, Any]) -> None:
+    """Steps once on a weight. Raises ValueError for values that torch cannot use."""
+    import torch
+
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    weight.grad = torch.ones(2, 2)
+    try:
+        classes()[name]([weight], lr=1e-3, **given).step()
+    except Exception as error:  # torch checks some values when they are used
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"not settings of {name}: {why}") from None
