@@ -66,7 +66,8 @@ def tables(
             _report(files.write_latex(pages, latex))
             return
         if not check:
-            files.show(pages, Console(highlight=False), papers=scale in (None, "full"))
+            beside = scale in (None, "full") and (found.of_paper or not records)
+            files.show(pages, Console(highlight=False), beside, files.legend(found))
         if check:
             files.check(suite, files.files(found, pages))
         elif not records and not scale:
@@ -78,10 +79,11 @@ def figures(
     check: Annotated[
         bool, typer.Option("--check", help="Draw nothing; fail when a drawn figure is stale.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Where pictures go (default: results/figures/).")
-    ] = None,
+    out: Out = None,
     svg: Svg = False,
+    records: Annotated[
+        Path | None, typer.Option(help="Another folder of records (default: results/runs/).")
+    ] = None,
 ) -> None:
     """Draws the standard figures of the records in results/runs/, those that are stale.
 
@@ -89,12 +91,13 @@ def figures(
     """
     from analysis.figures import files
 
-    if check and (out or svg):
-        raise UserError("--check looks at what was drawn; leave out --out and --svg")
+    suite = the_suite()
+    if check and (out or svg or records):
+        raise UserError("--check looks at what was drawn; leave out the other options")
     if check:
-        files.check(the_suite())
+        files.check(suite)
     else:
-        _report(files.draw(the_suite(), out, svg))
+        _report(files.draw(suite, out, svg, records and _records(suite, records, None)))
 
 
 def histograms(

@@ -26,6 +26,16 @@ class Results:
         """Returns the paper's tables. Raises UserError that names a damaged one."""
         return load(self.suite.root)
 
+    @property
+    def has_paper(self) -> bool:
+        """Tells whether the suite has the paper's tables; one's own has none."""
+        return (self.suite.root / "results" / "paper").is_dir()
+
+    @cached_property
+    def of_paper(self) -> bool:
+        """Tells whether any of the groups is of a recipe that has a row in the paper."""
+        return any(group.first.table for group in self.groups)
+
     @cached_property
     def completed(self) -> list[Group]:
         """Returns the groups without miniatures; sweeps have the runs that they borrow."""

@@ -80,8 +80,8 @@ def sources(given: Sequence[Path]) -> dict[str, list[Source]]:
             other, place = seen.setdefault(key, (split, each.place))
             if other != split:
                 raise UserError(
-                    f"{each.place}: {each.recording.name} is also at {place}; an utterance of one set "
-                    "must not be in another: remove one of the lines"
+                    f"{each.place}: {each.recording.name} is also at {place}; an utterance of "
+                    "one set must not be in another: remove one of the lines"
                 )
     for split, lines in said.items():
         _check_texts(split, lines)

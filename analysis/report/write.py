@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.records import Run
 
 CODE = ("data", "recipes", "results/paper", "results/miniature")  # beside dsd and analysis
+CAPTIONED = "flickr8k"  # the corpus whose captions are shown
 LIBRARIES = ("jinja2", "jiwer", "matplotlib", "numpy", "pillow", "pydantic", "scipy")
 
 
@@ -59,20 +60,21 @@ def page(suite: Suite, records: Path, scale: str | None) -> str:
             raise UserError(f"{records}: no record; run some")
         if _photographs(scale) or scale == "mini":
             return build(found, galleries(suite, found.groups))
-        pictured = results.read(suite, suite.root / "results" / "miniature")
-        return build(found, galleries(suite, pictured.groups))
+        pictured = results.read(suite, suite.root / "results" / "miniature").groups
+        told = {group.first.recipe for group in found.groups}
+        own = [group for group in pictured if group.first.recipe in told]
+        return build(found, galleries(suite, own))
 
 
 def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Gallery]]":
     """Returns captions of each group of captioning runs, of one seed, with one of the runs."""
+    captioned = [group for group in groups if group.first.corpus.get("name") == CAPTIONED]
+    if not captioned:  # the corpus's code, which a suite of one's own lacks, is not needed
+        return []
     from analysis.figures import gallery
     from analysis.figures.curves import of_first_seed
 
-    told = [
-        of_first_seed(group)
-        for group in groups
-        if group.first.corpus.get("name") == gallery.CORPUS and not group.first.overrides
-    ]
+    told = [of_first_seed(group) for group in captioned if not group.first.overrides]
     return [
         (runs[0], gallery.of_runs(runs, gallery.folder(suite, runs[0].record))) for runs in told
     ]

@@ -1,4 +1,4 @@
-"""Every optimizer of torch.optim by its name in a recipe: trains, prunes, resumes to the same bits."""
+"""Every optimizer of torch.optim by its name: it trains, prunes, resumes to the same bits."""
 
 from pathlib import Path
 
@@ -60,13 +60,13 @@ def test_stopped_often_it_ends_with_the_same_bits(own_suite, tmp_path, name):
     (own_suite / "runs").rename(tmp_path / "away")
     stops = 0
     while True:
-        run = make_run(own_suite, *overrides, stop=StopAfter(looks=1))
+        run = make_run(own_suite, *overrides, stop=StopAfter(looks=3))
         try:
             path = train_arm(run, "dsd")
             break
         except Stopped:
             stops += 1
-    assert stops > 8
+    assert stops >= 3
     assert undated(path) == expected
     for key, value in weights(run, "dsd", 3).items():
         assert torch.equal(value, final[key]), key
