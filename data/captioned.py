@@ -104,10 +104,7 @@ def image_files(root: Path) -> list[Path]:
     Raises UserError naming the line whose image is missing, or is there twice.
     """
     _, images = _read(root)
-    there: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not any(map(is_stray, path.relative_to(root).parts)):
-            there.setdefault(path.name, []).append(path)
+    there = pictures(root)
     for name, one in images.items():
         found = there.get(name, [])
         if not found:
@@ -117,6 +114,15 @@ def image_files(root: Path) -> list[Path]:
         if len(found) > 1:
             raise UserError(f"{one.place}: {name} is at {found[0]} and {found[1]}; rename one")
     return sorted(there[name][0] for name in images)
+
+
+def pictures(root: Path) -> dict[str, list[Path]]:
+    """Returns the files of images below a folder, by their names."""
+    there: dict[str, list[Path]] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not any(map(is_stray, path.relative_to(root).parts)):
+            there.setdefault(path.name, []).append(path)
+    return there
 
 
 def verify(root: Path) -> list[str]:

@@ -5,7 +5,7 @@ What the usual ones have is written down, so that reading a recipe need not wait
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ REFUSED = {
 }
 # The rate is the phase's; the others say how torch computes, not what, or would climb the loss.
 NOT_SETTINGS = {
-    "self",
     "params",
     "lr",
     "foreach",
@@ -63,10 +62,10 @@ def settings(name: str) -> set[str]:
         close = difflib.get_close_matches(name, [*known, *OURS], n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join([*known, *OURS])}"
         raise ValueError(f"no optimizer is called {name!r}; {hint}")
-    return {*inspect.signature(known[name].__init__).parameters} - NOT_SETTINGS
+    return {*inspect.signature(known[name]).parameters} - NOT_SETTINGS
 
 
-def classes() -> dict[str, "type[Optimizer]"]:
+def classes() -> "dict[str, Callable[..., Optimizer]]":
     """Returns torch's optimizers that step without a closure on dense gradients, by lower case."""
     from torch import optim
 

@@ -66,7 +66,8 @@ class MuonWithAdamW:
     def __init__(
         self, params: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0, **muon: Any
     ) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for parameter in params:
             (matrices if parameter.dim() == 2 else others).append(parameter)
         if not matrices:
