@@ -33,8 +33,9 @@ class Results:
 
     @cached_property
     def of_paper(self) -> bool:
-        """Tells whether any of the groups is of a recipe that has a row in the paper."""
-        return any(group.first.table for group in self.groups)
+        """Tells whether the paper belongs on the page: not where all runs are of a user's data."""
+        own = [group.first.corpus.get("own", False) for group in self.groups]
+        return self.has_paper and not (own and all(own))
 
     @cached_property
     def completed(self) -> list[Group]:

@@ -5,6 +5,7 @@ Images are told apart by their file's name alone, wherever they lie below the fo
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from data import image_features
-from data.captions import CaptionSet, tokenize
+from data.captions import CaptionSet
 from data.image_features import features_file
 from data.images import MINIATURE_NOTE, is_miniature, is_stray, read_image
 from data.karpathy import read_dataset
@@ -116,6 +117,11 @@ def image_files(root: Path) -> list[Path]:
     return sorted(there[name][0] for name in images)
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """Returns a caption's words: as `data.captions.tokenize`, with the letters of any language."""
+    return tuple(re.sub(r"[^\w\s]|_", "", text.lower()).split())
+
+
 def pictures(root: Path) -> dict[str, list[Path]]:
     """Returns the files of images below a folder, by their names."""
     there: dict[str, list[Path]] = {}
@@ -212,7 +218,7 @@ def _csv(path: Path) -> Iterator[tuple[str, str, str | None, tuple[str, ...]]]:
                     'caption that holds a comma into quotes: a.jpg,"a dog, running"'
                 )
             its = row[split].strip().lower() or None if split is not None else None
-            yield place, row[image].strip(), its, tokenize(row[caption])
+            yield place, row[image].strip(), its, words_of(row[caption])
     except csv.Error as error:
         raise UserError(f"{path}:{reader.line_num}: {error}; fix the line") from None
 
@@ -224,7 +230,7 @@ def _json(path: Path) -> Iterator[tuple[str, str, str | None, tuple[str, ...]]]:
         if not image.sentences:
             raise UserError(f"{place}: {image.filename} has no caption; write one, or remove it")
         for sentence in image.sentences:
-            words = tokenize(sentence.raw) if sentence.tokens is None else sentence.tokens
+            words = words_of(sentence.raw) if sentence.tokens is None else sentence.tokens
             yield place, image.filename, image.split, words
 
 

@@ -139,18 +139,18 @@ def _scan(root: Path, split: str, known: Sequence[str] = ()) -> ImageSet:
     known: the classes of train/, of which others may lack images.
     """
     folder = root / split
+    for name in _entries(folder, folders=True) if folder.is_dir() else ():
+        if inner := _entries(folder / name, folders=True):
+            raise UserError(
+                f"{folder / name}: holds the folder {inner[0]}; images lie directly in class "
+                "folders: move them up, or point FOLDER at the folder of the classes"
+            )
     classes, files = class_folders(root, split, SUFFIXES)
     for name in (*classes, *files):
         if "\n" in name or _is_no_utf8(name):
             raise UserError(f"{folder}: {name!r} is no name in UTF-8 of one line; rename it")
     counts = Counter(classes[label] for label in labels_of(files, classes))
     for name in classes:
-        inner = _entries(folder / name, folders=True)
-        if inner:
-            raise UserError(
-                f"{folder / name}: holds the folder {inner[0]}; images lie directly in class "
-                "folders: move them up, or point FOLDER at the folder of the classes"
-            )
         if not counts[name] and name not in known:
             raise UserError(
                 f"{folder / name}: holds no image ({', '.join(SUFFIXES)}); add some, or remove "

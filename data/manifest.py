@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -133,7 +133,7 @@ def _manifests(given: Sequence[Path]) -> dict[str, Path]:
     for split in ("train", "test"):
         if split not in found:
             raise UserError(f"{files[0]}: no manifest is called {split}; write {split}.jsonl, too")
-    return found
+    return {split: found[split] for split in SPLITS if split in found}
 
 
 def _read(path: Path) -> list[_Said]:
@@ -210,9 +210,14 @@ def _sources(split: str, lines: Sequence[_Said]) -> list[Source]:
     ]
 
 
+@lru_cache(maxsize=2)  # of a long recording many utterances are cut, one after another
+def _recording(path: Path) -> np.ndarray:
+    return read_audio(path)
+
+
 def _utterance(said: _Said) -> np.ndarray:
     """Returns the samples between offset and offset + duration; all of them without a duration."""
-    samples = read_audio(said.recording)
+    samples = _recording(said.recording)
     line, seconds = said.line, len(samples) / SAMPLE_RATE
     end = seconds if line.duration is None else line.offset + line.duration
     if end > seconds + SLACK or line.offset >= seconds:

@@ -17,7 +17,8 @@ def table(results: Results, group: Group) -> Table:
     ours = Column("ours", metric_name(metric), SPREAD)
     columns = (*CONDITION, METRIC, SPLIT, ARM, NAMED, SEEDS, ours, *gains())
     if not results.of_paper:
-        return Table(title(group), columns, rows, beneath(group))
+        corpus = f"Corpus: {group.first.corpus.get('name')}."
+        return Table(title(group), columns, rows, (corpus, *beneath(group)))
     apart = f"Not beside the paper's figures: {'; '.join(why)}."
     return Table(title(group), columns, rows, (apart, *beneath(group, why)))
 

@@ -40,7 +40,8 @@ def check(name: str, given: Mapping[str, Any]) -> None:
 
     given: settings by name, without the rate.
     """
-    if name in USUAL and given.keys() <= USUAL[name] | {"weight_decay"}:
+    two = isinstance(given.get("eps"), tuple)  # Adafactor's
+    if name in USUAL and given.keys() <= USUAL[name] | {"weight_decay"} and not two:
         return
     if name in REFUSED:
         raise ValueError(f"{name} {REFUSED[name]}; use another optimizer")

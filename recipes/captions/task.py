@@ -52,6 +52,7 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> CaptionTa
         raise UserError(
             f"task.threshold: no word is in {settings.threshold} training captions; lower it"
         )
+    made.corpus["own"] = OWN
     return made
 
 

@@ -43,7 +43,9 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> ImageTask
         raise UserError(
             f"task.heldout: {heldout.name} is held out already; leave it at 0, or move the folder"
         )
-    return ImageTask(settings, train, test, seed, workers, heldout)
+    made = ImageTask(settings, train, test, seed, workers, heldout)
+    made.corpus["own"] = OWN
+    return made
 
 
 def tests_alone(settings: Settings, corpus: Path, workers: int) -> ImageTask:

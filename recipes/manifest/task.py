@@ -32,7 +32,9 @@ def task(settings: Settings, corpus: Path, seed: int, workers: int) -> SpeechTas
         raise UserError("task.heldout_speakers: dev.jsonl is held out already; leave it at 0")
     heldout = ("dev", sets["dev"]) if "dev" in sets else None
     parts = Corpus(sets["train"], heldout, {"test": sets["test"]}, public=True)
-    return SpeechTask(settings, parts, seed, workers)
+    made = SpeechTask(settings, parts, seed, workers)
+    made.corpus["own"] = OWN
+    return made
 
 
 def tests_alone(settings: Settings, corpus: Path, workers: int) -> SpeechTask:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from data import captioned
+from data.captions import tokenize
 from dsd.errors import UserError
 
 LINES = [(f"Bild {i} ü.png", f"A dog, number {i}.") for i in range(10)]
@@ -54,6 +55,19 @@ def test_a_csv_of_image_and_caption_suffices(tmp_path, mark, header):
     assert words == ("a", "dog", "number", number)
     assert [path.name for path in captioned.image_files(root)] == sorted(dict(LINES))
     assert captioned.verify(root)[-1] == "images: 10"
+
+
+def test_words_keep_the_letters_of_any_language():
+    assert captioned.words_of("Ein großer Hund's _Ball_, 犬 2!") == (
+        "ein",
+        "großer",
+        "hunds",
+        "ball",
+        "犬",
+        "2",
+    )
+    text = "A man 's t-shirt ."
+    assert captioned.words_of(text) == tokenize(text)
 
 
 def test_the_split_follows_the_seed(tmp_path):

@@ -120,7 +120,7 @@ def test_a_photograph_is_turned_upright_a_corpus_is_not(tmp_path, orientation):
         (["a/0.jpg", "a/1.jpg", "b/0.jpg"], "b: holds one image"),
         (["a/0.jpg", "a/1.jpg", "b/x.txt"], "b: holds no image"),
         (["a/0.jpg", "a/1.jpg", "b/c/0.jpg", "b/c/1.jpg"], "b: holds the folder c;"),
-        (["all/a/0.jpg", "all/b/0.jpg"], "holds no .jpg"),
+        (["all/a/0.jpg", "all/b/0.jpg"], "all: holds the folder a;"),
         (["a/0.jpg", "a/1.jpg", "b/0.jpg", "b/1.jpg", "b/c/0.jpg"], "b: holds the folder c;"),
         (["train/a/0.jpg", "train/b/0.jpg"], "holds train/ but no test/"),
         (["train/a/0.jpg", "train/b/0.jpg", "test/c/0.jpg"], "test/c: train/ has no such class"),
