@@ -56,6 +56,15 @@ def check(name: str, given: Mapping[str, Any]) -> None:
         _try(name, given)
 
 
+def check_is_one(key: str) -> None:
+    """Raises ValueError for a key that is no setting of any optimizer."""
+    known = {key for name in classes() for key in settings(name)}
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else "leave it out"
+        raise ValueError(f"no optimizer has {key[:60]!r}; {hint}")
+
+
 def settings(name: str) -> set[str]:
     """Returns the settings of one of torch's optimizers. Raises ValueError for an unknown name."""
     known = classes()
@@ -82,6 +91,9 @@ def _try(name: str, given: Mapping[str, Any]) -> None:
     """Steps once on a weight. Raises ValueError for values that torch cannot use."""
     import torch
 
+    for key, one in inspect.signature(classes()[name]).parameters.items():
+        if isinstance(one.default, bool) and not isinstance(given.get(key, False), bool):
+            raise ValueError(f"{key} of {name} is true or false, not {given[key]!r}")
     weight = torch.nn.Parameter(torch.ones(2, 2))
     weight.grad = torch.ones(2, 2)
     try:

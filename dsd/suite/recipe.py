@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,7 +24,7 @@ from dsd.pruning.criteria import CRITERIA
 from dsd.pruning.distribution import Scope, overall, pruned_count
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
-from dsd.suite.optimizers import check
+from dsd.suite.optimizers import check, check_is_one
 from dsd.suite.values import check_plain, merge, parse_override, shown
 
 # mask -> suffix of a phase's folder; any other mask has its name
@@ -41,6 +42,18 @@ def _sparsity(value: Any) -> Any:
             raise ValueError(f"a sparsity is a number, or one for each layer, not {number!r}")
         pruned_count(0, number)
     return layers or value
+
+
+def _setting(name: Any, value: Any) -> Any:
+    """Returns an optimizer's setting as torch takes it: tuples, and 1e-8, a text in YAML, as float.
+
+    What fields name, pydantic reads.
+    """
+    if isinstance(value, list):
+        return tuple(_setting(name, one) for one in value)
+    with suppress(ValueError):
+        return float(value) if isinstance(value, str) and name != "name" else value
+    return value
 
 
 def _eps(value: Any) -> Any:
@@ -88,8 +101,10 @@ class Optimizer(BaseModel):
     def _others_are_given(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        given = {k: v for k, v in raw.items() if v is not None or k in cls.model_fields}
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        dropped = [k for k, v in raw.items() if v is None and k not in cls.model_fields]
+        for key in dropped:
+            check_is_one(str(key))
+        return {k: _setting(k, v) for k, v in raw.items() if k not in dropped}
 
     @model_validator(mode="after")
     def _has_these(self) -> "Optimizer":

@@ -91,6 +91,17 @@ def test_names_are_torchs_in_any_case():
     )
 
 
+def test_numbers_that_yaml_takes_for_text_are_numbers():
+    made = recipe_of(
+        "optimizer.name=nadam",
+        "optimizer.momentum=null",
+        "optimizer.eps=1e-6",
+        "optimizer.momentum_decay=1e-3",
+        "optimizer.lambd=null",
+    ).optimizer
+    assert (made.eps, made.model_extra) == (1e-6, {"momentum_decay": 1e-3})
+
+
 def test_muon_has_the_matrices_and_adamw_the_rest():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     made = make_optimizer(Optimizer(name="muon", weight_decay=0.1), net.parameters(), 0.02)
@@ -121,6 +132,8 @@ def test_muon_has_the_matrices_and_adamw_the_rest():
         (["name=rprop", "momentum=null", "weight_decay=0.1"], "rprop has no weight_decay"),
         (["name=rprop", "momentum=null", "etas=[2, 1]"], "not settings of rprop: Invalid eta"),
         (["name=muon", "adjust_lr_fn=mine"], "not settings of muon: Adjust"),
+        (["name=adam", "momentum=null", "amsgrad=maybe"], "amsgrad of adam is true or false"),
+        (["momentun=null"], "no optimizer has 'momentun'; did you mean 'momentum'?"),
         (["lr=0.1"], "sgd has no lr; drop them: optimizer.lr=null"),
         (["fused=true"], "sgd has no fused"),
         (["maximize=true"], "sgd has no maximize"),
