@@ -134,7 +134,8 @@ def tables(
             _report(files.write_latex(pages, latex))
             return
         if not check:
-            files.show(pages, Console(highlight=False), papers=scale in (None, "full"))
+            beside = scale in (None, "full") and (found.of_paper or not records)
+            files.show(pages, Console(highlight=False), beside, files.legend(found))
         if check:
             files.check(suite, files.files(found, pages))
         elif not records and not scale:
@@ -146,10 +147,11 @@ def figures(
     check: Annotated[
         bool, typer.Option("--check", help="Draw nothing; fail when a drawn figure is stale.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Where pictures go (default: results/figures/).")
-    ] = None,
+    out: Out = None,
     svg: Svg = False,
+    records: Annotated[
+        Path | None, typer.Option(help="Another folder of records (default: results/runs/).")
+    ] = None,
 ) -> None:
     """Draws the standard figures of the records in results/runs/, those that are stale.
 
@@ -157,12 +159,13 @@ def figures(
     """
     from analysis.figures import files
 
-    if check and (out or svg):
-        raise UserError("--check looks at what was drawn; leave out --out and --svg")
+    suite = the_suite()
+    if check and (out or svg or records):
+        raise UserError("--check looks at what was drawn; leave out the other options")
     if check:
-        files.check(the_suite())
+        files.check(suite)
     else:
-        _report(files.draw(the_suite(), out, svg))
+        _report(files.draw(suite, out, svg, records and _records(suite, records, None)))
 
 
 def histograms(
@@ -255,19 +258,21 @@ def gallery(
 ) -> None:
     """Shows test images with the arms' captions, as the paper's figure 3, and the references.
 
-    The images are every k-th of the test split in the folder that FLICKR8K points at. Photographs
-    are not the suite's to publish: without `--out` the page stays out of results/.
+    The images are every k-th of the test split in the folder that FLICKR8K, or CAPTIONS for your
+    own, points at. Photographs are not the suite's to publish: without `--out` the page stays out
+    of results/.
 
     Example: `dsd gallery results/runs/flickr8k-neuraltalk.lite0.*.seed0.json`
     """
     from analysis.figures import files
-    from analysis.figures.gallery import CORPUS, folder, name, of_runs, picture
+    from analysis.figures.gallery import MINIATURES, corpus_of, folder, name, of_runs, picture
     from analysis.groups import of_one_seed
 
     suite = the_suite()
     runs = of_one_seed(records, "a gallery is made")
-    if suite.recipe(runs[0].record.recipe).corpus != CORPUS:
-        raise UserError(f"{records[0]}: is not of flickr8k; a gallery shows captions")
+    if corpus_of(runs[0].record) not in MINIATURES:
+        known = " or ".join(sorted(MINIATURES, reverse=True))
+        raise UserError(f"{records[0]}: is not of {known}; a gallery shows captions")
     out = out or suite.root / "runs" / "figures" / f"{name(runs[0])}.html"
     if out.suffix not in (".html", ".png", ".svg"):
         raise UserError(f"--out {out}: a gallery is a .html, .png or .svg; name one of these")
@@ -294,7 +299,8 @@ def report(
 ) -> None:
     """Writes one HTML file that holds all there is to say of the records; it asks for nothing.
 
-    Where FLICKR8K points at the photographs they are shown, and the page stays out of results/.
+    Where FLICKR8K (or CAPTIONS, for your own) points at the photographs they are shown, and the
+    page stays out of results/.
 
     Example: `dsd report --scale mini`
     """

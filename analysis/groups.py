@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from analysis.arms import ordered
 from analysis.frame import frame, rows
+from analysis.metrics import METRICS
 from analysis.metrics import metric as metric_of
 from analysis.records import Run, conditions, once
 from analysis.statistics import Spread, spread
@@ -19,6 +20,7 @@ from dsd.runs.record import Record, read
 from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import Recipe
+from dsd.suite.scores import decimals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +121,18 @@ class Group:
         gains = tuple(sign * difference for difference in differences)
         reference = spread([theirs[seed] for seed in theirs if seed in ours]).mean
         return Gain(gains, 100 * spread(gains).mean / reference if reference else 0.0)
+
+    def decimals(self, metric: str) -> int:
+        """Returns how many decimals a metric is written with; of an unknown one its values tell."""
+        if metric in METRICS:
+            return METRICS[metric].decimals
+        values = (
+            value
+            for key, seeds in self._figures.items()
+            if key[3] == metric
+            for value in seeds.values()
+        )
+        return decimals(metric, values)
 
     @cached_property
     def _figures(self) -> dict[tuple[str, str, str, str], dict[int, float]]:

@@ -26,6 +26,17 @@ class Results:
         """Returns the paper's tables. Raises UserError that names a damaged one."""
         return load(self.suite.root)
 
+    @property
+    def has_paper(self) -> bool:
+        """Tells whether the suite has the paper's tables; one's own has none."""
+        return (self.suite.root / "results" / "paper").is_dir()
+
+    @cached_property
+    def of_paper(self) -> bool:
+        """Tells whether the paper belongs on the page: not where all runs are of a user's data."""
+        own = [group.first.corpus.get("own", False) for group in self.groups]
+        return self.has_paper and not (own and all(own))
+
     @cached_property
     def completed(self) -> list[Group]:
         """Returns the groups without miniatures; sweeps have the runs that they borrow."""

@@ -83,7 +83,8 @@ def sentence(found: Comparison) -> str:
     arm, over = (arm_of(name).label for name in (found.arm, found.over))
     unit = metric_of(found.metric)
     mean, low, high = (
-        f"{value:+z.{unit.decimals}f}" for value in (found.gain.mean, *(found.interval or (0, 0)))
+        f"{value:+z.{found.group.decimals(found.metric)}f}"
+        for value in (found.gain.mean, *(found.interval or (0, 0)))
     )
     points = f"points of {unit.label}"
     match found.verdict:

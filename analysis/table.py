@@ -115,4 +115,6 @@ class Table:
 def _cell(column: Column, row: Any) -> str:
     if row is None:
         return NOTHING
-    return column.kind.text(column.of(row), metric(getattr(row, "metric", "")).decimals)
+    name, group = getattr(row, "metric", ""), getattr(row, "group", None)
+    decimals = group.decimals(name) if group else metric(name).decimals
+    return column.kind.text(column.of(row), decimals)

@@ -25,7 +25,7 @@ from dsd.suite.recipe import load_recipe
 from dsd.training.optimizers import make_optimizer
 from models import build
 from models.neuraltalk import NeuralTalk, targets
-from recipes.captions import EVAL_BATCH
+from recipes.captioning import EVAL_BATCH
 
 SIZES = {"num_classes": 2538, "features": 4096, "encoding": 256, "hidden": 256}
 CAPTIONS = 100  # of a training step
@@ -101,7 +101,7 @@ def step_case(
 
 
 def loss(net: nn.Module, features: Tensor, words: Tensor, lengths: list[int], bf16: bool) -> Tensor:
-    """Returns nats per caption, as the task does (recipes/captions.py)."""
+    """Returns nats per caption, as the task does (recipes/captioning.py)."""
     with torch.autocast(features.device.type, torch.bfloat16, enabled=bf16):
         logits = net(features, words, lengths).data
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks.pairs import ROOT, compare, options, write
 from dsd import Sparsifier
 from dsd.suite.recipe import load_recipe
-from dsd.training.optimizers import make_optimizer
+from dsd.training.optimizers import AnyOptimizer, make_optimizer
 from models import build
 
 SPARSITY = 0.3
@@ -62,7 +62,7 @@ def case(
 
 
 def train(
-    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, steps: int
+    model: nn.Module, optimizer: AnyOptimizer, images: Tensor, labels: Tensor, steps: int
 ) -> None:
     """Takes training steps on one batch."""
     for _ in range(steps):

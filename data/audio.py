@@ -2,11 +2,12 @@
 
 SPHERE is the format of NIST: a header of 1024 bytes, then the samples as they are or compressed.
 soundfile reads plain SPHERE and the others (data/containers.py); FFmpeg, which PyAV brings, what
-shorten compressed.
+shorten compressed. Whatever the rate and the number of channels, networks get 16 kHz mono.
 """
 
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,16 +21,18 @@ from dsd.errors import UserError
 SAMPLE_RATE = 16_000  # Hz
 SPHERE = b"NIST_1A"
 CLEARLY = 0.05  # by what share of the larger one the mean steps of the two byte orders differ
+LARGEST_FILTER = 5e7  # numbers in the filter that resamples; 11 025 Hz needs 3e5
 CONVERT = "convert it: ffmpeg -i FILE -ac 1 -ar 16000 -sample_fmt s16 FILE.flac"
 
 
 def read_audio(path: Path) -> np.ndarray:
-    """Returns the samples of a mono recording at 16 kHz, (samples,) int16.
+    """Returns the samples of a recording at 16 kHz, (samples,) int16.
 
+    The mean of its channels, resampled where it has another rate (torchaudio.functional.resample).
     A file named .raw is taken for AN4's: 16 bits in either byte order, no header. Counts and
     checksums that a file has of its samples are compared with what was read. Raises UserError
-    naming a file that is missing, damaged, cut off or empty, has samples that are not finite,
-    another sample rate or more than one channel.
+    naming a file that is missing, damaged, cut off or empty, has samples that are not finite, or a
+    rate that shares no large divisor with 16 kHz.
     """
     try:
         data = path.read_bytes()
@@ -43,12 +46,23 @@ def read_audio(path: Path) -> np.ndarray:
     except Exception as error:  # decoders raise many kinds
         reason = getattr(error, "error_string", str(error)) or type(error).__name__
         raise UserError(f"{path}: cannot be decoded ({reason}); restore the file") from None
-    if rate != SAMPLE_RATE or samples.ndim != 1:
-        channels = 1 if samples.ndim == 1 else samples.shape[1]
-        raise UserError(f"{path}: {rate} Hz, {channels} channels, not 16000 Hz mono; {CONVERT}")
     if not len(samples):
         raise UserError(f"{path}: holds no samples; restore the file")
-    return samples
+    if rate == SAMPLE_RATE and samples.ndim == 1:
+        return samples
+    if rate < 1000 or rate * SAMPLE_RATE / math.gcd(rate, SAMPLE_RATE) ** 2 > LARGEST_FILTER:
+        raise UserError(f"{path}: {rate} Hz is no usual rate; {CONVERT}")
+    return _converted(rate, samples)
+
+
+def _converted(rate: int, samples: np.ndarray) -> np.ndarray:
+    """Returns mono int16 at 16 kHz of int16 (n,) or (n, channels) at another rate."""
+    import torch  # here: most recordings do without
+    from torchaudio.functional import resample
+
+    wave = torch.from_numpy(samples.reshape(len(samples), -1).mean(1))
+    wave = resample(wave, rate, SAMPLE_RATE)
+    return wave.round().clamp(-(2**15), 2**15 - 1).to(torch.int16).numpy()
 
 
 def _decoder(path: Path, data: bytes) -> Callable[[bytes], tuple[int, np.ndarray]]:
@@ -124,5 +138,12 @@ def _header(data: bytes) -> dict[str, str]:
 
 def _ffmpeg(data: bytes) -> tuple[int, np.ndarray]:
     with av.open(io.BytesIO(data), "r") as file:
-        blocks = [frame.to_ndarray() for frame in file.decode(audio=0)]
-        return file.streams.audio[0].rate, np.concatenate(blocks, axis=1)[0]
+        channels = file.streams.audio[0].channels
+        blocks = [
+            frame.to_ndarray().reshape(-1, channels)
+            if frame.format.is_packed
+            else frame.to_ndarray().T
+            for frame in file.decode(audio=0)
+        ]
+        samples = np.concatenate(blocks)
+        return file.streams.audio[0].rate, samples[:, 0] if channels == 1 else samples

@@ -3,7 +3,6 @@
 The texts come in the official files or in NeuralTalk's dataset.json, the images as features too.
 """
 
-import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 import scipy.io
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from data import image_features
 from data.captions import CaptionSet, tokenize
 from data.image_features import checked, features_file
 from data.images import MINIATURE_NOTE, is_miniature, is_stray
+from data.karpathy import read_dataset
 from dsd.errors import UserError
 
 LAYOUT = """\
@@ -190,15 +190,9 @@ def _read_dataset(root: Path) -> _Texts:
 def _dataset(root: Path) -> _Dataset:
     path = root / "dataset.json"
     try:
-        return _Dataset.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        return read_dataset(path, _Dataset, "download NeuralTalk's flickr8k.zip again")
     except FileNotFoundError:
         raise UserError(f"{path}: is missing; it names the columns of vgg_feats.mat") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "JSON"
-        raise UserError(
-            f"{path}: {where}: {first['msg']}; download NeuralTalk's flickr8k.zip again"
-        ) from None
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -37,6 +37,7 @@ class ImageSet:
     files: Sequence[str] = field(default=(), repr=False)  # N names relative to root, or
     pixels: np.ndarray | None = field(default=None, repr=False)  # (N, H, W, 3) uint8
     notes: tuple[str, ...] = ()  # what belongs beside every result
+    upright: bool = False  # photographs are turned as their cameras say, see read_image
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", Names(self.files))
@@ -52,7 +53,7 @@ class ImageSet:
         if self.pixels is not None:
             found: np.ndarray = self.pixels[index]
             return found
-        return read_pixels(self.root / self.files[index])
+        return read_pixels(self.root / self.files[index], self.upright)
 
     def subset(self, indices: Sequence[int] | np.ndarray, name: str) -> "ImageSet":
         """Returns these images, in this order."""
@@ -80,18 +81,18 @@ class ImageSet:
         return digest.hexdigest()
 
 
-def read_pixels(path: Path) -> np.ndarray:
+def read_pixels(path: Path, upright: bool = False) -> np.ndarray:
     """Decodes one file to (H, W, 3) uint8 RGB, as `read_image` does, JPEGs by a quicker decoder.
 
-    Pillow has the last word on what that one refuses: other formats, CMYK, damage.
+    Pillow has the last word on what that one refuses: other formats, CMYK, damage; and turns.
     """
     data = _bytes(path)
-    if simplejpeg.is_jpeg(data):
+    if simplejpeg.is_jpeg(data) and not (upright and b"Exif\0" in data[: 1 << 16]):
         with suppress(ValueError):
             *_, colours, _ = simplejpeg.decode_jpeg_header(data)
             if colours in ("Gray", "YCbCr", "RGB"):
                 return np.asarray(simplejpeg.decode_jpeg(data, "RGB"))
-    return np.array(_decoded(data, path))
+    return np.array(_decoded(data, path, upright))
 
 
 def read_image(path: Path, upright: bool = False) -> Image.Image:
@@ -148,25 +149,25 @@ def is_stray(name: str) -> bool:
 def class_folders(root: Path, split: str, suffixes: Sequence[str]) -> tuple[list[str], list[str]]:
     """Lists root/split/<class>/*: (class names, file names relative to root), both sorted.
 
-    Raises UserError when a folder is missing or holds no images.
+    split: "" for root/<class>/*. Raises UserError when a folder is missing or holds no images.
     """
-    folder = root / split
+    folder, above = root / split, f"{split}/" if split else ""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected {split}/<class>/<images> below {root}")
+        raise UserError(f"{folder}: no such folder; expected {above}<class>/<images> below {root}")
     with os.scandir(folder) as entries:
         classes = sorted(e.name for e in entries if e.is_dir() and not is_stray(e.name))
     files: list[str] = []
     for name in classes:
         with os.scandir(folder / name) as entries:
             files += sorted(
-                f"{split}/{name}/{e.name}"
+                f"{above}{name}/{e.name}"
                 for e in entries
                 if e.name.lower().endswith(tuple(suffixes)) and not is_stray(e.name)
             )
     if not files:
         raise UserError(
             f"{folder}: holds no {', '.join(suffixes)} files in class folders; "
-            f"expected {split}/<class>/<images>"
+            f"expected {above}<class>/<images>"
         )
     return classes, files
 

@@ -27,6 +27,7 @@ from dsd.errors import UserError
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"  # symbol i + 1; 0 is CTC's blank
 SYMBOLS = len(ALPHABET) + 1
 TEXT = r"[a-z']+( [a-z']+)*"
+NEMOS = ("audio_filepath", "duration", "text")  # keys that other programs write, too
 SUMS = "manifests.sha256"
 MINIATURE_NOTE = ("miniature: synthetic speech",)
 
@@ -131,6 +132,11 @@ def read_manifest(root: Path, corpus: str, split: str) -> SpeechSet:
             fault = f"{utterance.name} is there twice" if utterance.name in utterances else ""
         except ValidationError as error:
             first = error.errors()[0]
+            if first["type"] == "missing" and first["loc"][0] not in NEMOS:
+                raise UserError(
+                    f"{path}:{number}: has no {first['loc'][0]!r}: dsd prepare did not write it; "
+                    f"dsd prepare manifest {root} --to FOLDER makes what is needed of NeMo's keys"
+                ) from None
             fault = f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}"
         if fault:
             raise UserError(

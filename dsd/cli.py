@@ -158,7 +158,7 @@ def run(
         float, typer.Option(callback=_finite, help="Seconds between checkpoints.")
     ] = 120.0,
     log: Annotated[
-        str | None, typer.Option(help="tensorboard: write scalars to the runs folder.")
+        str | None, typer.Option(help="Send scalars to tensorboard, wandb or mlflow.")
     ] = None,
     job: Annotated[
         int | None,
@@ -178,6 +178,7 @@ def run(
     """
     from dsd.runs import record
     from dsd.runs.provenance import provenance
+    from dsd.training import trackers
     from dsd.training.algorithm import train_arm
     from dsd.training.device import choose_options, data_workers, make_accelerator, set_numerics
     from dsd.training.progress import Reporter
@@ -185,8 +186,8 @@ def run(
     from dsd.training.sharding import check_shard
 
     suite = the_suite()
-    if log not in (None, "tensorboard"):
-        raise UserError(f"--log {log}: not known; known: tensorboard")
+    if log is not None:
+        trackers.check(log)
     overrides = tuple(settings or ())
     chosen = suite.recipe(recipe, scale, overrides)
     runs = runs or suite.root / "runs"
@@ -223,7 +224,7 @@ def run(
 
     def run_of(number: int, dense: Run | None = None) -> Run:
         label = record.label(chosen.name, scale, overrides)
-        scalars = runs / "tensorboard" / label / f"seed{number}" if log else None
+        logger = trackers.Trackers(log, runs, label, number) if log else None
         return Run(
             recipe=chosen,
             usual=suite.recipe(recipe, scale),
@@ -238,7 +239,7 @@ def run(
             checkpoint_every_s=checkpoint_every,
             provenance=origin,
             stop=stop,
-            reporter=Reporter(console, scalars if accelerator.is_main_process else None),
+            reporter=Reporter(console, logger if accelerator.is_main_process else None),
             dense=dense,
             patient=job is not None,
         )
@@ -415,6 +416,7 @@ def evaluate(
 
     `dsd eval imagenet-resnet50 --weights torchvision:IMAGENET1K_V1 task.preprocessing=torchvision`
     """
+    from dsd.suite.scores import decimals
     from dsd.training.device import Options, data_workers, make_accelerator, set_numerics
     from dsd.training.evaluate import evaluate_split
 
@@ -433,7 +435,8 @@ def evaluate(
     for split in task.tests:
         metrics, _ = evaluate_split(task, net, accelerator, split)
         for name, value in metrics.items():
-            console.print(f"{split} {name} {value:.2f}", markup=False)
+            shown = f"{value:.{decimals(name, [value])}f}"
+            console.print(f"{split} {name} {shown}", markup=False)
 
 
 @app.command("convert")

@@ -58,14 +58,25 @@ class ImageTask:
     tests: tuple[str, ...] = ("test",)
 
     def __init__(
-        self, settings: Settings, train: ImageSet | None, test: ImageSet, seed: int, workers: int
+        self,
+        settings: Settings,
+        train: ImageSet | None,
+        test: ImageSet,
+        seed: int,
+        workers: int,
+        heldout: ImageSet | None = None,
     ) -> None:
-        """Takes the test set alone (train: None) to score weights."""
+        """Takes the test set alone (train: None) to score weights.
+
+        heldout: the corpus's own, where the settings hold no training images out.
+        """
         self._settings = settings
         self._classes = len(test.classes)
         sets = {"train": train, "test": test} if train else {"test": test}
         if train and settings.heldout:
             sets["train"], sets["heldout"] = hold_out(train, settings.heldout)
+        elif heldout:
+            sets["heldout"] = heldout
         prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
         self._colours = prepare.colours
         self._loaders = {

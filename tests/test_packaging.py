@@ -139,7 +139,7 @@ def test_wheel_needs_torch_alone(wheel: zipfile.ZipFile) -> None:
     needs = metadata.get_all("Requires-Dist", [])
     assert [need for need in needs if "extra ==" not in need] == ["torch>=2.4"]
     assert {need.partition("extra == ")[2].strip("\"'") for need in needs} == {
-        *("", "cli", "transformers", "lightning")
+        *("", "cli", "transformers", "lightning", "wandb", "mlflow")
     }
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
     assert metadata["Description-Content-Type"] == "text/markdown"

@@ -15,7 +15,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.figures import budgets, curves, gallery, histograms, plots, sparsity
+from analysis.figures import budgets, curves, histograms, plots, sparsity
 from analysis.groups import groups
 from analysis.records import Run, read_all
 from dsd.errors import UserError
@@ -34,11 +34,18 @@ def save(figure: Figure, folder: Path, name: str, svg: bool = False) -> Path:
     return path
 
 
-def draw(suite: Suite, out: Path | None = None, svg: bool = False) -> list[Path]:
-    """Draws the standard figures to `out` (default: results/figures/); returns what changed."""
-    folder = out or suite.root / "results" / "figures"
+def draw(
+    suite: Suite, out: Path | None = None, svg: bool = False, records: Path | None = None
+) -> list[Path]:
+    """Draws the standard figures to `out`; returns what changed.
+
+    records: another folder of records than results/runs/. Without `out` the pictures go into
+    figures/ beside the records' folder.
+    """
+    folder = out or (records.absolute().parent if records else suite.root / "results") / "figures"
     drawn = {
-        folder / f"{name}.{'svg' if svg else 'png'}": make for name, make in standard(suite).items()
+        folder / f"{name}.{'svg' if svg else 'png'}": make
+        for name, make in standard(suite, records).items()
     }
     return [path for path, make in drawn.items() if _write(make(), path)]
 
@@ -56,23 +63,26 @@ def check(suite: Suite) -> None:
         raise UserError(f"{_listed(stale)}: stale; draw again with: dsd figures")
 
 
-def standard(suite: Suite) -> dict[str, Draw]:
+def standard(suite: Suite, records: Path | None = None) -> dict[str, Draw]:
     """Returns {file name without an ending: what draws the picture} of the committed records.
 
-    Of each recipe and scale: learning curves, test figures at equal budgets, dsd's histograms; a
-    sweep over sparsities where there is one. Of miniatures the captions alone.
+    Or of those of another folder. Of each recipe and scale: learning curves, test figures at equal
+    budgets, dsd's histograms; a sweep over sparsities where there is one. Of committed miniatures
+    the captions alone.
     """
     seen: Counter[str] = Counter()
     drawn: dict[str, Draw] = {}
-    for name, make in _standard(suite):
+    for name, make in _standard(suite, records):
         seen[name] += 1  # two groups of one label differ in their precision or data
         drawn[f"{name}.{seen[name]}" if seen[name] > 1 else name] = make
     return drawn
 
 
-def _standard(suite: Suite) -> Iterator[tuple[str, Draw]]:
+def _standard(suite: Suite, records: Path | None) -> Iterator[tuple[str, Draw]]:
     results = suite.root / "results"
-    found = [g for g in groups(read_all(results / "runs")) if g.first.scale != "mini"]
+    found = groups(read_all(records or results / "runs"))
+    if not records:
+        found = [group for group in found if group.first.scale != "mini"]
     for group, _ in sparsity.with_sweeps(found):
         runs = curves.of_first_seed(group)
         yield curves.name(runs), partial(curves.picture, runs)
@@ -83,12 +93,18 @@ def _standard(suite: Suite) -> Iterator[tuple[str, Draw]]:
                 yield histograms.name(*given), partial(histograms.picture, *given)
     for sweep in sparsity.sweeps(found):
         yield sparsity.name(sweep), partial(sparsity.picture, sweep)
+    if records:
+        return
     for group in groups(read_all(results / "miniature")):
+        from analysis.figures import gallery  # reads the corpus, which a suite of one's own lacks
+
         runs = curves.of_first_seed(group)
         yield gallery.name(runs[0]), partial(_gallery, suite, runs)
 
 
 def _gallery(suite: Suite, runs: list[Run]) -> Figure:
+    from analysis.figures import gallery
+
     root = gallery.folder(suite, runs[0].record)
     return gallery.picture(gallery.of_runs(runs, root, MINIATURES))
 

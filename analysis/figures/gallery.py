@@ -18,14 +18,19 @@ from PIL import Image
 from analysis.arms import GREY
 from analysis.figures import plots
 from analysis.records import Run
-from data.flickr8k import image_folder, load
+from data import captioned, flickr8k
+from data.captions import CaptionSet
 from data.images import read_image
-from data.mini import flickr8k as miniature
+from data.mini import captioned as mini_captioned
+from data.mini import flickr8k as mini_flickr8k
 from dsd.errors import UserError
 from dsd.runs.record import Record, read_examples
 from dsd.suite.folder import Suite, corpus_folder
 
-CORPUS = "flickr8k"
+MINIATURES = {  # corpora of captions -> what writes their miniature without features
+    "captions": mini_captioned.write,
+    "flickr8k": mini_flickr8k.write,
+}
 TEMPLATE = Path(__file__).with_name("gallery.html.jinja")
 SIDE = 480  # pixels of an image on the page, at most
 WIDTH = 44  # characters of a line in the picture
@@ -74,14 +79,15 @@ def folder(suite: Suite, record: Record) -> Path:
     """Returns the folder with the images and captions of a record's corpus.
 
     Those of the miniature are written on first use, without the features, which only training
-    needs and which take minutes. Raises UserError when FLICKR8K names no folder.
+    needs and which take minutes. Raises UserError when the corpus's variable names no folder.
     """
     runs = suite.root / "runs"
     if record.scale != "mini":
         return corpus_folder(suite, suite.recipe(record.recipe, record.scale), runs)
-    whole = runs / "miniature" / CORPUS
-    pictures = whole if whole.exists() else whole.with_name(f"{CORPUS}-pictures")
-    miniature.write(pictures)
+    corpus = corpus_of(record)
+    whole = runs / "miniature" / corpus
+    pictures = whole if whole.exists() else whole.with_name(f"{corpus}-pictures")
+    MINIATURES[corpus](pictures)
     return pictures
 
 
@@ -91,20 +97,20 @@ def of_runs(runs: Sequence[Run], root: Path, images: int = 12, beam: int = 20) -
     `runs`: of one seed. Raises UserError when they are not of this corpus or lack the beam.
     """
     said = _captions(runs, beam)
-    test, record = load(root, "test"), runs[0].record
+    record = runs[0].record
+    test, files = _test_images(root, record)
     if record.corpus["fingerprint"]["test"]["captions"] != test.fingerprint():
         raise UserError(
-            f"{runs[0].path}: its test split is not that of {root}; point FLICKR8K at the folder "
-            "that it was made with"
+            f"{runs[0].path}: its test split is not that of {root}; point "
+            f"{corpus_of(record).upper()} at the folder that it was made with"
         )
-    files = image_folder(root)
-    present = [i for i, name in enumerate(test.images) if (files / name).is_file()]
+    present = [i for i, name in enumerate(test.images) if name in files]
     if not present:
-        raise UserError(f"{files}: holds none of the {len(test)} test images; add some")
+        raise UserError(f"{root}: holds none of the {len(test)} test images; add some")
     step = max(1, len(present) // images)
     shown = []
     for i in present[::step][:images]:
-        image = read_image(files / test.images[i])
+        image = read_image(files[test.images[i]], upright=corpus_of(record) == "captions")
         image.thumbnail((SIDE, SIDE))
         references = tuple(" ".join(words) for words in test.captions[i])
         told = {row: lines[i] for row, lines in said.items()}
@@ -115,6 +121,21 @@ def of_runs(runs: Sequence[Run], root: Path, images: int = 12, beam: int = 20) -
     made = "; ".join([f"Beam {beam}", f"seed {record.seed}", *plots.caption(runs[0])])
     notes = (f"{how}; none is picked by hand{left_out}.", f"{made}.")
     return Gallery(record.title, notes, shown)
+
+
+def corpus_of(record: Record) -> str:
+    """Returns the corpus of a record's recipe, whatever its data are called."""
+    return record.recipe.partition("-")[0]
+
+
+def _test_images(root: Path, record: Record) -> tuple[CaptionSet, dict[str, Path]]:
+    """Returns the test set of a folder, and the files of its images that are there."""
+    if corpus_of(record) == "captions":
+        there = captioned.pictures(root)
+        sets = captioned.load(root, record.settings.task.get("split_seed", 0))
+        return sets["test"], {name: paths[0] for name, paths in there.items()}
+    test, folder = flickr8k.load(root, "test"), flickr8k.image_folder(root)
+    return test, {name: folder / name for name in test.images if (folder / name).is_file()}
 
 
 def name(run: Run) -> str:

@@ -19,7 +19,7 @@ from analysis.figures.gallery import Gallery
 from analysis.groups import Group
 from analysis.records import Run
 from analysis.report.inline import svg
-from analysis.report.sections import READING, Picture, Section, anchor, papers, section, short
+from analysis.report.sections import Picture, Section, anchor, papers, reading, section, short
 from analysis.results import Results
 from analysis.tables import verdicts
 from analysis.verdicts import group_of
@@ -58,14 +58,14 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
         title=TITLE,
         intro=INTRO,
         against=CONTROLS,
-        summary=[] if results.beside else [NONE_BESIDE],
+        summary=[] if results.beside or not results.of_paper else [NONE_BESIDE],
         verdicts=[verdicts.table(results, ran=True).grid(), verdicts.losses(results).grid()]
         if tested
         else [],
         forest=_forest(tested or [group for group, _ in shown]),
-        paper=papers(results),
+        paper=papers(results) if results.of_paper else None,
         sections=sections,
-        legend=(*verdicts.NOTES, *READING),
+        legend=(*(verdicts.NOTES if tested else ()), *reading(results)),
         footer=FOOTER,
         script=Markup(script),
         style=Markup(style),

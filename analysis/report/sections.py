@@ -27,10 +27,13 @@ from analysis.tables import (
     weights,
 )
 from analysis.tables import significance as tests
-from analysis.tables.files import LEGEND
+from analysis.tables.files import legend
 from analysis.words import metric_name, split_name
 
-READING = (*LEGEND, *tests.NOTES, *weights.NOTES)
+
+def reading(results: Results) -> Sequence[str]:
+    """Returns how the tables of the sections are to be read."""
+    return (*legend(results), *tests.NOTES, *weights.NOTES)
 
 
 class Picture(NamedTuple):
@@ -81,7 +84,7 @@ def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str)
         anchor(run),
         notes.title(group),
         short(run),
-        results.why(group),
+        results.why(group) if results.of_paper else (),
         significance.comparisons(group),
         _tables(results, group),
         _pictures(group, sweep, prefix),
@@ -119,7 +122,7 @@ def _tables(results: Results, group: Group) -> list[Grid]:
 def _more(results: Results, group: Group, sweep: Sequence[Group]) -> list[Grid]:
     """Returns what a click shows: tests, what only captions or only speech has, weights, sweeps."""
     mine = replace(results, groups=[group])
-    speech = (table7_table9.tables(mine, one)[1] for one in table7_table9.TABLES)
+    speech = (table7_table9.of_groups(mine, one) for one in table7_table9.TABLES)
     tables = [*tests.tables(mine), *table5.tables(mine), *chain(*speech), *weights.tables([group])]
     tables += [other_conditions.table(results, one) for one in sweep]
     return [table.grid() for table in tables]

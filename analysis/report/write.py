@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from analysis.records import Run
 
 CODE = ("data", "recipes", "results/paper", "results/miniature")  # beside dsd and analysis
+CAPTIONED = ("captions", "flickr8k")  # the corpora whose captions are shown
 LIBRARIES = ("jinja2", "jiwer", "matplotlib", "numpy", "pillow", "pydantic", "scipy")
 
 
 def write(suite: Suite, records: Path, scale: str | None, out: Path | None) -> Path:
     """Writes the report of a folder's records, of all scales or of one; returns its path.
 
-    Where FLICKR8K points at the photographs, captions of them are shown, and the page stays out of
-    results/; else the miniature's captions, of results/miniature/.
+    Where FLICKR8K or CAPTIONS points at the photographs, captions of them are shown, and the page
+    stays out of results/; else the miniature's captions, of results/miniature/.
     """
-    photographs = _photographs(scale)
+    photographs = scale != "mini" and any(map(_given, CAPTIONED))
     committed = records == suite.root / "results" / "runs" and not (scale or photographs)
     default = suite.root / ("results" if committed else "runs") / "report.html"
     path = out or default
@@ -57,10 +58,14 @@ def page(suite: Suite, records: Path, scale: str | None) -> str:
         found = results.read(suite, records, scale)
         if not found.groups:
             raise UserError(f"{records}: no record; run some")
-        if _photographs(scale) or scale == "mini":
-            return build(found, galleries(suite, found.groups))
-        pictured = results.read(suite, suite.root / "results" / "miniature")
-        return build(found, galleries(suite, pictured.groups))
+        told = {*map(_corpus, found.groups)} & {*CAPTIONED}
+        if not told:  # the corpora's code, which a suite of one's own lacks, is not needed
+            return build(found)
+        here = {corpus for corpus in told if scale == "mini" or _given(corpus)}
+        pictured = results.read(suite, suite.root / "results" / "miniature").groups
+        shown = [g for g in found.groups if _corpus(g) in here]
+        shown += [g for g in pictured if _corpus(g) in told - here]
+        return build(found, galleries(suite, shown))
 
 
 def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Gallery]]":
@@ -68,18 +73,19 @@ def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Galle
     from analysis.figures import gallery
     from analysis.figures.curves import of_first_seed
 
-    told = [
-        of_first_seed(group)
-        for group in groups
-        if group.first.corpus.get("name") == gallery.CORPUS and not group.first.overrides
-    ]
+    told = [of_first_seed(group) for group in groups if not group.first.overrides]
     return [
         (runs[0], gallery.of_runs(runs, gallery.folder(suite, runs[0].record))) for runs in told
     ]
 
 
-def _photographs(scale: str | None) -> bool:
-    return bool(os.environ.get("FLICKR8K")) and scale != "mini"
+def _corpus(group: "Group") -> str:
+    return group.first.recipe.partition("-")[0]
+
+
+def _given(corpus: str) -> bool:
+    """Tells whether a corpus's variable, such as FLICKR8K, names a folder."""
+    return bool(os.environ.get(corpus.upper()))
 
 
 def _checksum(suite: Suite, records: Path, scale: str | None) -> str:

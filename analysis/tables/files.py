@@ -84,6 +84,11 @@ class Page:
 
 def pages(results: Results) -> list[Page]:
     """Returns every page. Raises UserError that names a table of the paper that is damaged."""
+    return [*(_papers(results) if results.has_paper else []), *_ours(results)]
+
+
+def _papers(results: Results) -> list[Page]:
+    """Returns the pages of the paper's claims and tables, run or not."""
     papers = {one: table7_table9.tables(results, one) for one in table7_table9.TABLES}
     return [
         Page(
@@ -95,14 +100,6 @@ def pages(results: Results) -> list[Page]:
         Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),
         Page(
             "paper_versus_ours", "The paper's figures and ours", [paper_versus_ours.table(results)]
-        ),
-        Page(
-            "other_conditions",
-            "Under other conditions than the paper's",
-            ours=[
-                other_conditions.overview(results),
-                *(other_conditions.table(results, group) for group in results.apart),
-            ],
         ),
         _beside("table1", [table1.table(results)], legend=PAPERS),
         *_images(results),
@@ -118,7 +115,27 @@ def pages(results: Results) -> list[Page]:
             for one in table6_table8.TABLES
         ),
         *(_beside(one.page, *both, WITH_INTERVALS) for one, both in papers.items()),
-        Page("phases", "After every phase", ours=[phases.table(group) for group in results.groups]),
+    ]
+
+
+def _ours(results: Results) -> list[Page]:
+    """Returns the pages that any suite's runs have."""
+    return [
+        Page(
+            "other_conditions",
+            "Under other conditions than the paper's" if results.of_paper else "All runs",
+            ours=[
+                other_conditions.overview(results),
+                *(other_conditions.table(results, group) for group in results.apart),
+            ],
+            legend=legend(results),
+        ),
+        Page(
+            "phases",
+            "After every phase",
+            ours=[phases.table(group) for group in results.groups],
+            legend=legend(results),
+        ),
         Page(
             "significance",
             "Does DSD beat the other arms?",
@@ -134,12 +151,19 @@ def pages(results: Results) -> list[Page]:
     ]
 
 
-def show(pages: Sequence[Page], console: Console, papers: bool = True) -> None:
+def legend(results: Results) -> Sequence[str]:
+    """Returns what is said beneath tables; nothing of the paper where no run is of it."""
+    return [line for line in LEGEND if results.of_paper or line != UNVERIFIED]
+
+
+def show(
+    pages: Sequence[Page], console: Console, papers: bool = True, legend: Sequence[str] = LEGEND
+) -> None:
     """Prints the pages, `papers`: the tables beside the paper's, too."""
     for page in pages:
         for grid in page.grids[0 if papers else len(page.beside) :]:
             grid.show(console)
-    for line in LEGEND:
+    for line in legend:
         console.print(line, style="dim")
 
 
@@ -163,7 +187,7 @@ def files(results: Results, made: Sequence[Page]) -> dict[Path, str]:
     wanted[root / "docs" / "recipes.md"] = MADE_BY + recipes_page.page(results.suite)
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    for name, block in _readme(results).items():
+    for name, block in _readme(results).items() if results.has_paper else ():
         if BEGIN.format(name) in text:
             wanted[readme] = text = _between_markers(readme, text, name, block)
     return wanted

@@ -16,6 +16,9 @@ def table(results: Results, group: Group) -> Table:
     rows = [Row(group, split, metric, arm) for arm in group.arms for split in group.splits]
     ours = Column("ours", metric_name(metric), SPREAD)
     columns = (*CONDITION, METRIC, SPLIT, ARM, NAMED, SEEDS, ours, *gains())
+    if not results.of_paper:
+        corpus = f"Corpus: {group.first.corpus.get('name')}."
+        return Table(title(group), columns, rows, (corpus, *beneath(group)))
     apart = f"Not beside the paper's figures: {'; '.join(why)}."
     return Table(title(group), columns, rows, (apart, *beneath(group, why)))
 
@@ -53,10 +56,11 @@ def overview(results: Results) -> Table:
             kind=Kind(lambda value, n: plus_minus(value, n) if value else "not run"),
         ),
         *gains("dsd's gain over {}", of="dsd"),
-        Column(header="why apart", value=why),
+        *([Column(header="why apart", value=why)] if results.of_paper else []),
     )
+    name = "Under other conditions" if results.of_paper else "The last figures of every arm"
     return Table(
-        *("Under other conditions", columns, rows),
+        *(name, columns, rows),
         line=lambda row: (id(row.group), row.split),
         across=lambda row: row.arm,
     )

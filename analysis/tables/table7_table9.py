@@ -76,10 +76,18 @@ def tables(results: Results, one: Printed) -> tuple[list[Table], list[Table]]:
 
     The paper's figures stand in the CSV of a group's phases, in a table of their own without one.
     """
-    mine = [g for g in results.completed if g.first.settings.task.get("network") == one.network]
-    beside: list[Group | None] = [group for group in mine if not results.why(group)]
+    beside: list[Group | None] = [g for g in _groups(results, one) if not results.why(g)]
     papers = [_papers_table(results.paper, one, group) for group in beside or [None]]
-    return papers, [_phases_table(results, one, group) for group in mine]
+    return papers, of_groups(results, one)
+
+
+def of_groups(results: Results, one: Printed) -> list[Table]:
+    """Returns the phases of every group of the network."""
+    return [_phases_table(results, one, group) for group in _groups(results, one)]
+
+
+def _groups(results: Results, one: Printed) -> list[Group]:
+    return [g for g in results.completed if g.first.settings.task.get("network") == one.network]
 
 
 def _phases_table(results: Results, one: Printed, group: Group) -> Table:
@@ -96,8 +104,12 @@ def _phases_table(results: Results, one: Printed, group: Group) -> Table:
         GREEDY,
         *([f"Test utterances: {', '.join(sizes)}."] if sizes else []),
         *borrowed(group),
-        *([f"Not beside the paper's figures: {'; '.join(why)}."] if why else []),
-        *beneath(own(group), why),
+        *(
+            [f"Not beside the paper's figures: {'; '.join(why)}."]
+            if why and results.of_paper
+            else []
+        ),
+        *beneath(own(group), why if results.of_paper else ()),
     )
     phase = (
         Column(header="", value=lambda row: row.title),

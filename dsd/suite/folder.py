@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dsd.suite.task import Task
 
 
+HOME = Path(__file__).resolve().parents[2]  # the checkout of dsd, where it is run from one
+
+
 @dataclass(frozen=True)
 class Suite:
     """A folder that holds `recipes/<corpus>/<network>.yaml` beside `recipes/<corpus>/task.py`."""
@@ -68,17 +71,19 @@ class Suite:
         """Returns the commands that tasks and the analysis add: name and help, by their file.
 
         They are data, commands.toml beside commands.py, so that nothing of a suite runs before one
-        of its commands is called. Raises UserError for a file that declares anything else.
+        of its commands is called. A suite without an analysis has the checkout's. Raises UserError
+        for a file that declares anything else.
         """
+        analysis = self.root / "analysis/commands.toml"
         files = [
             *(self.root / "recipes").glob("*/commands.toml"),
-            self.root / "analysis/commands.toml",
+            analysis if analysis.exists() else HOME / "analysis/commands.toml",
         ]
         return {file.with_suffix(".py"): _declared(file) for file in sorted(files) if file.exists()}
 
     def command_module(self, path: Path) -> ModuleType:
-        """Imports a commands.py."""
-        return self._import(path)
+        """Imports a commands.py, of this suite or of the checkout of dsd."""
+        return (self if path.is_relative_to(self.root) else Suite(HOME))._import(path)
 
     def _import(self, path: Path) -> ModuleType:
         name = ".".join(path.relative_to(self.root).with_suffix("").parts)
@@ -112,7 +117,7 @@ def announce(root: Path) -> None:
     """Says, once for each suite but the checkout of dsd itself, that its code is about to run."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     known = state / "dsd" / "suites"
-    if root == Path(__file__).resolve().parents[2] or str(root) in _lines(known):
+    if root == HOME or str(root) in _lines(known):
         return
     print(
         f"dsd: {printable(str(root))}: the Python files of this suite run with your rights, use "

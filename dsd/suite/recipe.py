@@ -3,11 +3,13 @@
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +24,7 @@ from dsd.pruning.criteria import CRITERIA
 from dsd.pruning.distribution import Scope, overall, pruned_count
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
+from dsd.suite.optimizers import check, check_is_one
 from dsd.suite.values import check_plain, merge, parse_override, shown
 
 # mask -> suffix of a phase's folder; any other mask has its name
@@ -41,19 +44,35 @@ def _sparsity(value: Any) -> Any:
     return layers or value
 
 
+def _setting(name: Any, value: Any) -> Any:
+    """Returns an optimizer's setting as torch takes it: tuples, and 1e-8, a text in YAML, as float.
+
+    What fields name, pydantic reads.
+    """
+    if isinstance(value, list):
+        return tuple(_setting(name, one) for one in value)
+    with suppress(ValueError):
+        return float(value) if isinstance(value, str) and name != "name" else value
+    return value
+
+
+def _eps(value: Any) -> Any:
+    """Returns the value checked: a number, or Adafactor's two. Raises ValueError for others."""
+    numbers = [one for one in value if one is not None] if isinstance(value, tuple) else [value]
+    for number in numbers if value is not None else ():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"eps is a number, not {number!r}")
+        if not 0 < number <= LARGEST:
+            raise ValueError("Input should be greater than 0")
+    return value
+
+
 NAME = re.compile(
     r"[A-Za-z0-9_-]+"
 )  # of phases, arms, folders: they come from files people exchange
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=100)]
 LARGEST = 1e6  # epochs, rates: above it there is nothing but overflow
 Share = Annotated[float, Field(ge=0, lt=1)]
-KEYS = {  # of each optimizer, besides weight_decay
-    "sgd": {"momentum", "nesterov"},
-    "rmsprop": {"momentum", "alpha", "eps"},
-    "rmsprop_eps_inside": {"alpha", "eps"},
-    "adam": {"betas", "eps"},
-    "adamw": {"betas", "eps"},
-}
 Sparsity = Annotated[float | dict[str, float], BeforeValidator(_sparsity)]
 
 
@@ -61,27 +80,46 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Optimizer(_Strict):
-    """A torch optimizer and its settings; the learning rate belongs to the phase."""
+class Optimizer(BaseModel):
+    """A torch optimizer by its name, and its settings; the learning rate belongs to the phase.
 
-    name: Literal["sgd", "rmsprop", "rmsprop_eps_inside", "adam", "adamw"]
+    Any of torch.optim, see dsd/suite/optimizers.py; what no field names has torch's own name.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    name: Annotated[str, Field(max_length=100), AfterValidator(str.lower)]
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     nesterov: bool | None = None
     weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
     alpha: Share | None = None  # RMSprop's decay
     betas: tuple[Share, Share] | None = None
-    eps: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
+    eps: Annotated[Any, AfterValidator(_eps)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _others_are_given(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        dropped = [k for k, v in raw.items() if v is None and k not in cls.model_fields]
+        for key in dropped:
+            check_is_one(str(key))
+        return {k: _setting(k, v) for k, v in raw.items() if k not in dropped}
 
     @model_validator(mode="after")
     def _has_these(self) -> "Optimizer":
-        given = self.model_dump(exclude={"name"}, exclude_none=True)
-        others = sorted(given.keys() - KEYS[self.name] - {"weight_decay"})
-        if others:
-            drop = " ".join(f"optimizer.{key}=null" for key in others)
-            raise ValueError(f"{self.name} has no {', '.join(others)}; drop them: {drop}")
-        if self.nesterov and not self.momentum:
+        check(self.name, self.settings)
+        if self.nesterov and not self.momentum and self.name == "sgd":
             raise ValueError("nesterov needs a momentum; drop it: optimizer.nesterov=null")
         return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Returns what is given to torch, besides the rate; a decay of zero where there is one."""
+        given = self.model_dump(exclude={"name"}, exclude_none=True)
+        if not self.weight_decay and self.name == "rprop":  # has none
+            given.pop("weight_decay")
+        return given
 
 
 class Ramp(_Strict):

@@ -1,6 +1,7 @@
-"""Scores that are NaN or infinite: no figure may come from them."""
+"""Scores: how many decimals a figure needs, and that none comes from NaN or infinity."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +9,17 @@ import torch
 from torch import nn
 
 from dsd.errors import UserError
+
+
+def decimals(metric: str, values: Iterable[float]) -> int:
+    """Returns the decimals that show a metric's values: two, or four digits of what is below 1.
+
+    Shares of 0 to 1 need four, percentages two.
+    """
+    largest = max((abs(value) for value in values), default=0.0)
+    if metric.endswith("_pct") or not 0 < largest < 1:
+        return 2
+    return min(3 - math.floor(math.log10(largest)), 10)
 
 
 @contextmanager

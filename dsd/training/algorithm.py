@@ -11,6 +11,7 @@ from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.tree import Place
 from dsd.training.distributed import agreed
 from dsd.training.finish import finish, write_record
+from dsd.training.optimizers import clear_state
 from dsd.training.phase import NotFinite, train
 from dsd.training.random_state import seed_all, seed_of
 from dsd.training.run import Run
@@ -67,7 +68,7 @@ def begin(run: Run, place: Place) -> TrainState:
     before = place.parent.checkpoint()
     load(state, before, place.parent.folder)
     if run.recipe.momentum == "reset":  # in every arm, so that controls are treated as dsd is
-        state.optimizer.state.clear()
+        clear_state(state.optimizer)
     node, sparsifier = place.node, state.sparsifier
     if node.mask == "kept":
         return state

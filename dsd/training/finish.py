@@ -8,6 +8,7 @@ from dsd.runs import phase_file, record
 from dsd.runs.phase_file import PhaseFile, PhaseRecord
 from dsd.runs.tree import Place, address
 from dsd.suite.recipe import held_sparsity
+from dsd.suite.scores import decimals
 from dsd.training.evaluate import evaluate
 from dsd.training.run import Run
 from dsd.training.sharding import load_model, load_optimizer
@@ -24,7 +25,9 @@ def finish(run: Run, place: Place, state: TrainState) -> None:
         metrics, results = evaluate(run, state.net, split)
         tests[split] = metrics
         examples.update({f"{split}/{name}": values for name, values in results.items()})
-        words = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        words = ", ".join(
+            f"{name} {value:.{decimals(name, [value])}f}" for name, value in metrics.items()
+        )
         run.reporter.note(f"{place.node.name}: {split} {words}")
     layers = state.sparsifier.layers
     if before is None:

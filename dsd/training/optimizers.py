@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dsd.errors import UserError
+from dsd.suite.optimizers import classes
 from dsd.suite.recipe import Optimizer
 
 
@@ -54,28 +55,83 @@ class RMSpropEpsInside(torch.optim.Optimizer):
         return loss
 
 
-_CLASSES: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
+class MuonWithAdamW:
+    """Muon for a network's matrices, AdamW for its other parameters; both have the phase's rate.
+
+    Muon takes weights of two axes alone; convolutions, biases and normalisation are AdamW's, with
+    torch's defaults but for the decay. `adjust_lr_fn` is by default "match_rms_adamw", which makes
+    AdamW's rates right for Muon (Liu et al., arXiv:2502.16982). Raises ValueError where there is no
+    matrix.
+    """
+
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0, **muon: Any
+    ) -> None:
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for parameter in params:
+            (matrices if parameter.dim() == 2 else others).append(parameter)
+        if not matrices:
+            raise ValueError("Muon needs weights of two axes, the network has none; use adamw")
+        muon = {"adjust_lr_fn": "match_rms_adamw", **muon}
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, **muon)
+        ]
+        if others:
+            self.parts.append(torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay))
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Returns the groups of both."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        """Updates all weights once."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Drops all gradients."""
+        for part in self.parts:
+            part.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what both have."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Loads what `state_dict` returned. Raises ValueError or KeyError for another's."""
+        for part, its in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(its)
+
+
+AnyOptimizer = torch.optim.Optimizer | MuonWithAdamW
+_OURS: dict[str, Callable[..., AnyOptimizer]] = {
     "rmsprop_eps_inside": RMSpropEpsInside,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+    "muon": MuonWithAdamW,
 }
 
 
 def make_optimizer(
     settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float, *, fused: bool = False
-) -> torch.optim.Optimizer:
-    """Returns the torch optimizer; settings that are not given have torch's defaults.
+) -> AnyOptimizer:
+    """Returns the optimizer; settings that are not given have torch's defaults, no decay but that.
 
     fused: one kernel for all weights, where torch has one (SGD, Adam); the last bits differ.
 
     Raises UserError for a setting that the optimizer does not have, e.g. nesterov in Adam.
     """
-    given = settings.model_dump(exclude={"name"}, exclude_none=True)
-    if fused and "fused" in inspect.signature(_CLASSES[settings.name]).parameters:
+    make = _OURS.get(settings.name) or classes()[settings.name]
+    given = dict(settings.settings)
+    if fused and "fused" in inspect.signature(make).parameters:
         given["fused"] = True
     try:
-        return _CLASSES[settings.name](parameters, lr=lr, **given)
+        return make(parameters, lr=lr, **given)
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer: not settings of {settings.name}: {error}") from None
+
+
+def clear_state(optimizer: AnyOptimizer) -> None:
+    """Forgets momentum and all else that an optimizer keeps for its parameters."""
+    for part in optimizer.parts if isinstance(optimizer, MuonWithAdamW) else [optimizer]:
+        part.state.clear()

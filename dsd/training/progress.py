@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, lines in a log file, scalars for TensorBoard."""
+"""Progress of a run: a bar on a terminal, lines in a log file, scalars for a logger."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -17,16 +17,18 @@ from rich.progress import (
 
 from dsd.runs import heartbeat
 from dsd.runs.tree import Place
+from dsd.suite.scores import decimals
 from dsd.training.stop import Stopped
+from dsd.training.trackers import Trackers
 
 
 class Reporter:
-    """Shows phase, epoch, speed and time left; writes scalars for TensorBoard where asked."""
+    """Shows phase, epoch, speed and time left; sends scalars to a logger where asked."""
 
-    def __init__(self, console: Console, tensorboard: Path | None = None) -> None:
+    def __init__(self, console: Console, trackers: Trackers | None = None) -> None:
         self._console = console
-        self._tensorboard = tensorboard
-        self._writer: Any = None
+        self._trackers = trackers
+        self._tracker: Any = None
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._done = self._steps = 0
@@ -56,11 +58,8 @@ class Reporter:
         resumed = f", resumed at step {done} of {steps}" if done else ""
         rate = f"{node.phase.epochs:g} epochs at lr {node.phase.lr:g}"
         self.note(f"{place.address}: {rate}{sparsity}{resumed}")
-        if self._tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            folder = self._tensorboard / place.address.replace("/", ".")
-            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+        if self._trackers:
+            self._tracker = self._trackers.start(place, done)
         if self._console.is_terminal:
             self._bar = Progress(
                 TextColumn("[bold]{task.description}"),
@@ -92,25 +91,25 @@ class Reporter:
             for split in ("train", "heldout")
             for name, value in row.get(split, {}).items()
         }
-        line = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        line = "  ".join(
+            f"{name} {value:.{max(3, decimals(name, [value]))}f}" for name, value in metrics.items()
+        )
         self.note(f"  epoch {row['epoch']:g}/{self._epochs:g}  {line}  {self._speed()}")
-        if self._writer:
-            for name, value in {**metrics, "lr": row["lr"]}.items():
-                self._writer.add_scalar(name, value, self._done)
-            self._writer.flush()
+        if self._tracker:
+            self._tracker.log({**metrics, "lr": row["lr"]}, step=self._done)
 
     def note(self, text: str) -> None:
         """Prints a line above the bar."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Removes the bar and closes the scalars' file."""
+        """Removes the bar and ends the logger's run."""
         if self._bar:
             self._bar.stop()
             self._bar = None
-        if self._writer:
-            self._writer.close()
-            self._writer = None
+        if self._tracker:
+            self._tracker.finish()
+            self._tracker = None
 
     def _epoch_text(self, done: int) -> str:
         return f"{min(done // self._per_epoch + 1, -(-self._epochs // 1)):g}/{self._epochs:g}"

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from pydantic import BaseModel
 from torch import nn
@@ -23,7 +22,7 @@ from dsd.runs.tree import Place, places
 from dsd.suite.recipe import Node, Phase, Recipe
 from dsd.suite.task import Task
 from dsd.training.device import Options
-from dsd.training.optimizers import make_optimizer
+from dsd.training.optimizers import AnyOptimizer, make_optimizer
 from dsd.training.progress import Reporter
 from dsd.training.stop import Stop, Stopped
 
@@ -80,9 +79,7 @@ class Run:
             raise Stopped(self.stop.reason)
         time.sleep(0.5)
 
-    def sparsifier(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
-    ) -> Sparsifier:
+    def sparsifier(self, net: nn.Module, optimizer: AnyOptimizer, phase: Phase) -> Sparsifier:
         """Returns the recipe's sparsifier. Raises UserError when it cannot prune the network so."""
         recipe = self.recipe
         try:

@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 
 from dsd.errors import UserError
 from dsd.pruning.sharded import is_sharded, like, local, part_of, whole
+from dsd.training.optimizers import AnyOptimizer, MuonWithAdamW
 
 
 def check_shard(way: str | None, processes: int, *, channels_last: bool, compile: bool) -> None:
@@ -95,8 +96,12 @@ def load_model(net: nn.Module, state: Mapping[str, Any]) -> None:
     net.load_state_dict({name: _divided(one, own.get(name)) for name, one in state.items()})
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+def load_optimizer(optimizer: AnyOptimizer, saved: Mapping[str, Any]) -> None:
     """Loads a state of whole tensors, or of DTensors, into an optimizer of a divided net or not."""
+    if isinstance(optimizer, MuonWithAdamW):
+        for part, its in zip(optimizer.parts, saved["parts"], strict=True):
+            load_optimizer(part, its)
+        return
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     states = {
         index: {

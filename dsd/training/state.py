@@ -23,7 +23,7 @@ from dsd.runs.tree import Place
 from dsd.suite.recipe import validate
 from dsd.training.batch_norm import synchronise
 from dsd.training.distributed import agreed, gather
-from dsd.training.optimizers import make_optimizer
+from dsd.training.optimizers import AnyOptimizer, make_optimizer
 from dsd.training.random_state import rng_state, seed_all, set_rng_state
 from dsd.training.run import Run
 from dsd.training.sharding import gathered, load_model, load_optimizer, shard
@@ -57,7 +57,7 @@ class TrainState:
 
     net: nn.Module  # the plain network: names, state, evaluation
     model: nn.Module  # the same, wrapped for training (autocast, DDP, compile)
-    optimizer: torch.optim.Optimizer
+    optimizer: AnyOptimizer
     sparsifier: Sparsifier
     progress: Progress = field(default_factory=Progress)
     stages: list[dict[str, Any]] = field(default_factory=list)  # histograms at the phase's start

@@ -19,7 +19,9 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def features(
-    corpus: Annotated[str, typer.Argument(help="flickr8k; its folder is where FLICKR8K points.")],
+    corpus: Annotated[
+        str, typer.Argument(help="flickr8k or captions; its folder is in FLICKR8K or CAPTIONS.")
+    ],
     network: Annotated[
         str, typer.Option(help="vgg16 (the paper's) or efficientnet_lite0.")
     ] = "vgg16",
@@ -44,7 +46,9 @@ def features(
 
     module = the_suite().task_module(corpus)
     if not hasattr(module, "image_files"):
-        raise UserError(f"{corpus}: has no captions, its images need no features; try flickr8k")
+        raise UserError(
+            f"{corpus}: has no captions, its images need no features; try flickr8k or captions"
+        )
     command = f"dsd features {corpus} --network {network}"
     root = given_folder(corpus, module, "dsd features", command)
     chosen = make_accelerator(device).device

@@ -5,7 +5,7 @@ from pathlib import Path
 from data import flickr8k
 from data.flickr8k import LAYOUT, SOURCE, image_files, verify
 from data.mini import flickr8k as mini
-from recipes.captions import CaptionTask, Settings, plain
+from recipes.captioning import CaptionTask, Settings, plain
 from recipes.image_features import extract
 
 __all__ = [

@@ -18,10 +18,13 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="wsj, an4 or librispeech.")],
+    corpus: Annotated[str, typer.Argument(help="wsj, an4, librispeech or manifest.")],
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER...", help="The original corpus; for wsj all its discs."),
+        typer.Argument(
+            metavar="FOLDER...",
+            help="The original corpus; for wsj all its discs, for manifest NeMo's manifests.",
+        ),
     ],
     to: Annotated[
         Path, typer.Option(help="A folder for FLAC files and manifests; WSJ= ... points at it.")
@@ -31,18 +34,19 @@ def prepare(
 
     A stopped preparation goes on when the same command is given again.
 
-    Example: `dsd prepare wsj /ldc/wsj0 /ldc/wsj1 --to wsj && dsd verify wsj wsj`
+    Examples: `dsd prepare wsj /ldc/wsj0 /ldc/wsj1 --to wsj && dsd verify wsj wsj`,
+    `dsd prepare manifest train.jsonl test.jsonl --to speech`
     """
     from importlib import import_module
 
     from data.prepare import prepare as write
     from dsd.suite.recipe import nearest
 
-    known = ("wsj", "an4", "librispeech")
+    known = ("wsj", "an4", "librispeech", "manifest")
     if corpus not in known:
         raise UserError(f"no speech corpus is called {corpus!r}{nearest(corpus, known)}")
     for folder in folders:
-        if not folder.is_dir():
+        if not (folder.is_dir() or (corpus == "manifest" and folder.is_file())):
             raise UserError(f"{folder}: no such folder; name the folders of the original corpus")
     for line in write(corpus, import_module(f"data.{corpus}").sources(folders), to):
         print(line)
@@ -51,7 +55,7 @@ def prepare(
 
 def transcribe(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="FLAC, WAV or SPHERE; 16 kHz, mono.")
+        list[Path], typer.Argument(metavar="FILE...", help="FLAC, WAV, SPHERE or MP3.")
     ],
     run: Annotated[Path, typer.Option(help="A record, or the folder of a trained phase.")],
 ) -> None:

@@ -96,10 +96,8 @@ REFUSED = {  # name: what it holds, what is said of it
     "another.sph": (flipped(PLAIN, 2000), "checksum"),
     "another.flac": (flipped(FLAC, 2000), "cannot be decoded"),
     "another.wv1": (shortened(NOISE, sample_checksum=1), "checksum"),
-    "8khz.wav": (written(rate=8000), "8000 Hz, 1 channels"),
-    "8khz.sph": (sphere(NOISE, sample_rate=8000), "8000 Hz"),
-    "8khz.wv1": (shortened(NOISE, sample_rate=8000), "8000 Hz"),
-    "stereo.flac": (written(np.stack([NOISE, NOISE], 1), format="FLAC"), "16000 Hz, 2 channels"),
+    "odd.wav": (written(rate=44_101), "44101 Hz is no usual rate"),
+    "slow.wav": (written(rate=50), "50 Hz is no usual rate"),
     "silent.wav": (written(NOISE[:0]), "no samples"),
     "empty.flac": (b"", "cannot be decoded"),
     "text.wv1": (b"NIST_1A\n   1024\nsample_rate -i many", "cannot be decoded"),
@@ -118,6 +116,47 @@ def test_unsound_files_are_named_in_a_line(name, tmp_path):
     assert reason in message
     assert "\n" not in message
     assert "BytesIO" not in message
+
+
+TONE = 440  # Hz
+
+
+def tone(rate, phase=0.0):
+    """A second of a tone, at an amplitude of a quarter."""
+    wave = 2**13 * np.sin(2 * np.pi * TONE * np.arange(rate) / rate + phase)
+    return wave.round().astype(np.int16)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("form", ["WAV", "FLAC"])
+def test_any_rate_and_channels_become_16_khz_mono(tmp_path, rate, channels, form):
+    waves = np.stack([tone(rate) * (i == 0) for i in range(channels)], 1)
+    (tmp_path / "a").write_bytes(written(waves.squeeze(), rate, format=form))
+    found = read_audio(tmp_path / "a")
+    assert (found.shape, found.dtype) == ((16_000,), np.int16)
+    middle = slice(500, -500)  # its ends meet silence
+    np.testing.assert_allclose(found[middle], tone(16_000)[middle] / channels, atol=60)
+
+
+def test_channels_of_16_khz_are_mixed_to_their_mean(tmp_path):
+    (tmp_path / "a.flac").write_bytes(written(np.stack([NOISE, NOISE // 2], 1), format="FLAC"))
+    mean = (NOISE.astype(int) + NOISE // 2) / 2
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.flac"), mean.round())
+
+
+@pytest.mark.parametrize("write", [sphere, shortened])
+def test_telephone_speech_in_sphere_is_resampled(tmp_path, write):
+    (tmp_path / "a.sph").write_bytes(write(tone(8000), sample_rate=8000))
+    found = read_audio(tmp_path / "a.sph")
+    np.testing.assert_allclose(found[500:-500], tone(16_000)[500:-500], atol=60)
+
+
+def test_stereo_flac_without_a_count_is_read(tmp_path):
+    flac = written(np.stack([NOISE, NOISE], 1), format="FLAC")
+    number = int.from_bytes(flac[21:26], "big") >> 36 << 36
+    (tmp_path / "a.flac").write_bytes(flac[:21] + number.to_bytes(5, "big") + flac[26:])
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.flac"), NOISE)
 
 
 def test_missing_files_and_folders_are_named(tmp_path):

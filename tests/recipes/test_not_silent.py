@@ -28,6 +28,8 @@ TRAINING = {  # corpus: recipe, and what only training reads
     "imagenet": ("imagenet-resnet18", ["train"]),
     "imagenette": ("imagenette-resnet18", ["train"]),
     "cifar10": ("cifar10-resnet20", [f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)]),
+    "folder": ("folder-resnet18", ["train"]),
+    "manifest": ("manifest-deepspeech2", ["train.jsonl", "audio/train", "discs"]),
     "an4": ("an4-deepspeech", ["train.jsonl", "audio/train", "discs"]),
 }
 

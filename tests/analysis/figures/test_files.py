@@ -88,7 +88,7 @@ def test_the_command_checks_draws_elsewhere_and_refuses_both(drawn, command, tmp
     assert len(svg) < 60_000
     assert "date" not in svg
     assert "sparse-trained" in svg  # text stays text
-    assert "leave out --out and --svg" in str(command("figures", "--check", "--svg").exception)
+    assert "leave out the other options" in str(command("figures", "--check", "--svg").exception)
     (folder(drawn) / f"{NAMES[3]}.png").write_text("another")
     assert "sparsity.png: stale" in str(command("figures", "--check").exception)
 

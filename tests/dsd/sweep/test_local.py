@@ -21,7 +21,7 @@ from dsd.sweep.command import as_words, parted, sweep
 from dsd.sweep.local import share
 from dsd.sweep.plan import Wanted, plan
 from dsd.training.algorithm import train_arm
-from dsd.training.run import Options
+from dsd.training.device import Options
 from tests.conftest import ROOT
 from tests.dsd.running import make_run, undated, weights
 

@@ -8,7 +8,7 @@ import pytest
 from dsd.suite.folder import Suite
 from dsd.sweep.plan import Job, Wanted, plan
 from dsd.training.algorithm import train_arm
-from dsd.training.run import Options
+from dsd.training.device import Options
 from tests.dsd.running import make_run
 
 
