@@ -14,7 +14,7 @@ RUNS := $(shell awk '\
   $(RECIPES) /dev/null)
 arm = $(lastword $(subst -, ,$@))
 
-.PHONY: help setup demo test test-slow lint tables figures histograms curves report faults bench lock clean $(RUNS)
+.PHONY: help setup demo test test-slow lint tables figures histograms curves report faults bench gpu-check appendix-a lock clean $(RUNS)
 
 help:  ## list the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,13 @@ faults: setup  ## kills, full disks, flipped bits, overrides, hostile files: the
 
 bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
 	$(BIN)/python -m benchmarks
+
+gpu-check: setup  ## what needs a GPU, tried on it in five minutes: one record, one table
+	$(BIN)/python -m benchmarks.gpu_check $(ARGS)
+
+appendix-a: setup  ## the paper's 16 dsd and 16 fine-tuned ResNet-20 from one baseline: CIFAR10=/path [JOBS=8] [MINUTES=60]
+	timeout --signal TERM $(or $(MINUTES),100000)m $(BIN)/dsd sweep cifar10-resnet20 --arm baseline --arm dsd --arm finetune \
+	  --seed 0-15 --fast $(if $(JOBS),--jobs $(JOBS)) $(ARGS) || [ $$? -eq 75 -o $$? -eq 124 ]
 
 lock: setup  ## renew requirements.lock, and environment.yml from it
 	$(BIN)/uv pip compile pyproject.toml --extra cli --group suite --group dev --python-version 3.11 \

@@ -1,0 +1,303 @@
+"""What needs a device, tried on it in five minutes: `make gpu-check`.
+
+    python3 -m benchmarks.gpu_check [--device cuda] [--out benchmarks/results/gpu.json] [--minutes 5]
+
+Correctness first, then the dsd arm of a miniature of each task, one exact resume, and ratios of
+step, masks and concurrent runs. It needs torch, torchvision, torchaudio, accelerate and what `dsd`
+needs; neither make nor a registry. A check that fails is in the record and in the table; the others
+go on. What is not begun before the minutes are up is "not run". Exit code 1 when one failed.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from benchmarks import steps
+from benchmarks.pairs import RESULTS, ROOT, timed
+from dsd import Sparsifier, magnitude_mask
+from dsd.pruning.masks import random_mask
+from dsd.runs import checkpoint
+from dsd.runs.provenance import provenance
+from dsd.suite.folder import Suite, corpus_folder
+from dsd.suite.task import ALONE
+from dsd.training.device import fastest, set_numerics
+from dsd.training.optimizers import make_optimizer
+from dsd.training.prefetch import on_device
+
+MINIATURES = ("imagenet-resnet18", "flickr8k-neuraltalk", "wsj-deepspeech")
+SHAPES = ((64, 64, 3, 3), (4096, 1024), (1, 7), (1000, 513))  # of weights, even and odd
+TOGETHER = 4  # runs at once on one device
+
+Check = Callable[[torch.device, Path], dict[str, Any]]
+
+
+def masks_are_the_cpus(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Masks on the device are those on the CPU, bit for bit, also of ties and halves."""
+    generator = torch.Generator().manual_seed(0)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        for shape in SHAPES:
+            weight = torch.randn(shape, generator=generator).to(dtype)
+            weight.view(-1)[::3] = 0.5  # ties
+            for sparsity in (0.0, 0.3, 0.5, 0.9):
+                here, there = (magnitude_mask(w, sparsity) for w in (weight, weight.to(device)))
+                assert torch.equal(here, there.cpu()), (dtype, shape, sparsity)
+                draws = [torch.Generator().manual_seed(1) for _ in range(2)]
+                here = random_mask(weight, sparsity, draws[0])
+                there = random_mask(weight.to(device), sparsity, draws[1])
+                assert torch.equal(here, there.cpu()), ("random", dtype, shape, sparsity)
+    return {"compared": 3 * len(SHAPES) * 4 * 2}
+
+
+def batches_arrive_whole(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Batches that are copied ahead on a stream of their own arrive whole and in order."""
+    batches = [{"x": torch.full((2000, 1000), float(i)), "i": [i]} for i in range(30)]
+    sums, places = [], []
+    for batch in on_device(iter(batches), device):
+        sums.append((batch["x"] @ batch["x"].t()).diagonal().sum())  # the device is busy meanwhile
+        places += batch["i"]
+    assert places == list(range(30))
+    assert torch.stack(sums).tolist() == [float(2000 * 1000 * i * i) for i in range(30)]
+    return {"batches": 30}
+
+
+def pruned_weights_stay_zero(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Under each optimizer, plain and fused, pruned weights stay exactly zero and come back."""
+    tried = []
+    for make in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        for fused in (False, True):
+            torch.manual_seed(0)
+            net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)).to(device)
+            options = {"momentum": 0.9} if make is torch.optim.SGD else {}
+            optimizer = make(net.parameters(), lr=1e-2, fused=fused, **options)
+            sparsifier = Sparsifier(net, optimizer, 0.5)
+            for moment in ("before", "sparse", "dense again"):
+                if moment == "sparse":
+                    sparsifier.sparsify()
+                elif moment == "dense again":
+                    sparsifier.densify()
+                for _ in range(5):
+                    optimizer.zero_grad()
+                    images = torch.randn(32, 64, device=device)
+                    F.cross_entropy(net(images), torch.arange(32, device=device) % 10).backward()
+                    optimizer.step()
+                zeros = sum(int((m.weight == 0).sum()) for m in net if isinstance(m, nn.Linear))
+                wanted = (64 * 128 + 128 * 10) // 2 if moment == "sparse" else 0
+                assert zeros == wanted, (make.__name__, fused, moment, zeros)
+            tried.append(f"{make.__name__}{' fused' if fused else ''}")
+    return {"optimizers": tried}
+
+
+def no_step_waits(device: torch.device, folder: Path) -> dict[str, Any]:
+    """A training step of each task asks the device for nothing (torch.cuda.set_sync_debug_mode)."""
+    if device.type != "cuda":
+        return {"skipped": "needs a GPU"}
+    suite = Suite(ROOT)
+    set_numerics(fastest(device))
+    for name in MINIATURES:
+        recipe = suite.recipe(name, "mini")
+        task = suite.task(recipe, corpus_folder(suite, recipe, folder), 0, 0)
+        net = task.model().to(device)
+        optimizer = make_optimizer(recipe.optimizer, net.parameters(), 1e-3)
+        for number, batch in enumerate(on_device(task.batches(0, 0, ALONE), device)):
+            # the first steps make handles, workspaces and the optimizer's state
+            torch.cuda.set_sync_debug_mode("error" if number > 2 else "default")
+            optimizer.zero_grad()
+            task.loss(net, batch).mean.backward()
+            optimizer.step()
+            torch.cuda.set_sync_debug_mode("default")
+            if number == 6:
+                break
+    return {"recipes": list(MINIATURES)}
+
+
+def miniature(name: str, *words: str) -> Check:
+    """Returns the check that the dsd arm of a miniature trains."""
+
+    def check(device: torch.device, folder: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        dsd(folder, "run", name, "--scale", "mini", "--device", device.type, *words)
+        seconds = time.perf_counter() - start
+        (record,) = folder.glob(f"records/{name}.mini.dsd.seed0.json")
+        phases = json.loads(record.read_text())["phases"]
+        last = json.loads((record.parent / f"{phases[-1]['file']}.json").read_text())["record"]
+        return {"test": last["test"], "device": last["provenance"]["device"], "seconds": seconds}
+
+    check.__doc__ = (
+        f"The dsd arm of {name}'s miniature trains{' ' if words else ''}{' '.join(words)}."
+    )
+    return check
+
+
+def resumes_to_the_same_bits(device: torch.device, folder: Path) -> dict[str, Any]:
+    """A run stopped twice ends with the weights of one that was not."""
+    words = ["run", "cifar10-resnet20", "--scale", "mini", "--device", device.type]
+    dsd(folder / "whole", *words)
+    stops = 0
+    while dsd(folder / "stopped", *words, "--time-limit", "0.05", fine=(0, 75)) == 75:
+        stops += 1
+        assert stops < 50, "it does not come to an end"
+    ends = [
+        checkpoint.load(folder / way / "cifar10-resnet20.mini/seed0/dense/sparse/redense")
+        for way in ("whole", "stopped")
+    ]
+    assert ends[0]
+    assert ends[1]
+    for name, weight in ends[0]["model"].items():
+        assert torch.equal(weight, ends[1]["model"][name]), name
+    return {"stops": stops}
+
+
+def step_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
+    """A sparse step over a dense one, ResNet-18 and ResNet-20."""
+    cases = [steps.case(*one, rounds=12, device=device) for one in steps.CASES]
+    return {case["case"]: case["ratios"][case["clock"]] for case in cases}
+
+
+def mask_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
+    """torch.sort's mask of VGG-16's largest layer over ours."""
+    weight = torch.randn(4096, 25088, device=device)
+
+    def by_sort() -> None:
+        magnitude = weight.abs().flatten()
+        weight.abs() > torch.sort(magnitude).values[round(weight.numel() * 0.3) - 1]
+
+    ways = (by_sort, lambda: magnitude_mask(weight, 0.3))
+    for way in ways:
+        way()
+    ratios = [timed(ways[0], device)["wall"] / timed(ways[1], device)["wall"] for _ in range(5)]
+    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+
+
+def appendix_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Images a second of several runs at once on the device over those of one."""
+    words = ["run", "cifar10-resnet20", "--scale", "mini", "--device", device.type, "--fast"]
+    words += ["--arm", "baseline", "phases.dense.epochs=20"]
+    dsd(folder / "warm", *words, "--time-limit", "0.01", fine=(0, 75))  # the miniature's images
+    seconds = {}
+    for count in (1, TOGETHER):
+        start = time.perf_counter()
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-m", "dsd", *words, "--seed", "0", "--runs", str(place)],
+                cwd=ROOT,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+            )
+            for place in (_beside(folder, f"{count}.{one}") for one in range(count))
+        ]
+        assert all(run.wait() == 0 for run in runs)
+        seconds[count] = time.perf_counter() - start
+    return {
+        "ratio": TOGETHER * seconds[1] / seconds[TOGETHER],
+        "runs": TOGETHER,
+        "note": "with the start of each process, on the miniature",
+    }
+
+
+CHECKS: tuple[Check, ...] = (
+    masks_are_the_cpus,
+    batches_arrive_whole,
+    pruned_weights_stay_zero,
+    no_step_waits,
+    *(miniature(name) for name in MINIATURES),
+    miniature("imagenet-resnet18", "--fast"),
+    resumes_to_the_same_bits,
+    step_ratio,
+    mask_ratio,
+    appendix_ratio,
+)
+
+
+def dsd(runs: Path, *words: str, fine: tuple[int, ...] = (0,)) -> int:
+    """Runs a command with its runs in a folder; returns the exit code, one of those that are fine.
+
+    Raises RuntimeError with its last words for any other.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "dsd", *words, "--runs", str(runs)],
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode not in fine:
+        raise RuntimeError(f"dsd {shlex.join(words)}: {done.returncode}: {done.stderr[-400:]}")
+    return done.returncode
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """Returns a folder of runs that has the miniature of another one already."""
+    place = folder / name
+    place.mkdir(parents=True)
+    (place / "miniature").symlink_to(folder / "warm" / "miniature")
+    return place
+
+
+def run(check: Check, device: torch.device, folder: Path) -> dict[str, Any]:
+    """Runs one check; returns what it found, or its fault, and the seconds it took."""
+    start = time.perf_counter()
+    try:
+        result: dict[str, Any] = {"ok": True, **check(device, folder)}
+    except Exception as error:
+        result = {"ok": False, "fault": f"{type(error).__name__}: {error}"[:1000]}
+        traceback.print_exc()
+    return {"check": check.__doc__, **result, "took_s": round(time.perf_counter() - start, 1)}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Returns the results as a Markdown table."""
+    lines = ["| check | | found | seconds |", "|---|---|---|---|"]
+    for one in results:
+        rest = {k: v for k, v in one.items() if k not in ("check", "ok", "took_s")}
+        state = {True: "ok", False: "**failed**", None: "not run"}[one["ok"]]
+        lines.append(f"| {one['check']} | {state} | {json.dumps(rest)} | {one['took_s']} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
+    parser.add_argument("--minutes", type=float, default=5.0)
+    given = parser.parse_args()
+    if given.device.type == "cuda" and not torch.cuda.is_available():
+        sys.exit("gpu_check: torch sees no GPU here; --device cpu tries the checks themselves")
+    ends = time.monotonic() + 60 * given.minutes
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, check in enumerate(CHECKS):
+            if time.monotonic() > ends:
+                results.append({"check": check.__doc__, "ok": None, "took_s": 0})
+                continue
+            place = Path(folder, str(number))
+            place.mkdir()
+            results.append(run(check, given.device, place))
+            print(json.dumps(results[-1]), flush=True)
+            made = provenance(given.device, ROOT)
+            made["command"] = shlex.join(["python3", "-m", "benchmarks.gpu_check", *sys.argv[1:]])
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps({"cases": results, "made": made}, indent=1) + "\n")
+    print(table(results))
+    sys.exit(any(one["ok"] is False for one in results))
+
+
+if __name__ == "__main__":
+    main()
