@@ -136,9 +136,7 @@ def miniature(name: str, *words: str) -> Check:
         last = json.loads((record.parent / f"{phases[-1]['file']}.json").read_text())["record"]
         return {"test": last["test"], "device": last["provenance"]["device"], "seconds": seconds}
 
-    check.__doc__ = (
-        f"The dsd arm of {name}'s miniature trains{' ' if words else ''}{' '.join(words)}."
-    )
+    check.__doc__ = f"The dsd arm of {' '.join([name, *words])}'s miniature trains."
     return check
 
 
