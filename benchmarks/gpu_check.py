@@ -1,6 +1,6 @@
 """What needs a device, tried on it in five minutes: `make gpu-check`.
 
-    python3 -m benchmarks.gpu_check [--device cuda] [--out benchmarks/results/gpu.json] [--minutes 5]
+    python3 -m benchmarks.gpu_check [--device cuda] [--out FILE] [--minutes 5]
 
 Correctness first, then the dsd arm of a miniature of each task, one exact resume, and ratios of
 step, masks and concurrent runs. It needs torch, torchvision, torchaudio, accelerate and what `dsd`
@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks import steps
 from benchmarks.pairs import RESULTS, ROOT, timed
@@ -81,7 +81,7 @@ def pruned_weights_stay_zero(device: torch.device, folder: Path) -> dict[str, An
         for fused in (False, True):
             torch.manual_seed(0)
             net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)).to(device)
-            options = {"momentum": 0.9} if make is torch.optim.SGD else {}
+            options: dict[str, Any] = {"momentum": 0.9} if make is torch.optim.SGD else {}
             optimizer = make(net.parameters(), lr=1e-2, fused=fused, **options)
             sparsifier = Sparsifier(net, optimizer, 0.5)
             for moment in ("before", "sparse", "dense again"):
@@ -169,9 +169,9 @@ def mask_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
     """torch.sort's mask of VGG-16's largest layer over ours."""
     weight = torch.randn(4096, 25088, device=device)
 
-    def by_sort() -> None:
+    def by_sort() -> Tensor:
         magnitude = weight.abs().flatten()
-        weight.abs() > torch.sort(magnitude).values[round(weight.numel() * 0.3) - 1]
+        return weight.abs() > torch.sort(magnitude).values[round(weight.numel() * 0.3) - 1]
 
     ways = (by_sort, lambda: magnitude_mask(weight, 0.3))
     for way in ways:

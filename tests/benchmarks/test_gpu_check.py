@@ -1,4 +1,4 @@
-"""The checks for a GPU, tried on what is here: each passes, and a fault does not stop the others."""
+"""The checks for a GPU, tried on what is here; a fault does not stop the others."""
 
 from pathlib import Path
 
