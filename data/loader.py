@@ -4,7 +4,8 @@ The order of an epoch depends on (seed, epoch); what is done to image i depends 
 Neither depends on the number of workers or processes, nor on the global random generators.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,8 @@ from torch.utils.data import Dataset
 
 from data.batches import Reader, generator, in_batches, parts
 from data.images import CorruptImage, ImageSet
-from data.transforms import Cifar, FilePreprocessing, Preprocessing
+from data.squashed import Squashed
+from data.transforms import Caffe, Cifar, FilePreprocessing, Preprocessing
 from dsd.errors import UserError
 from dsd.suite.task import ALONE, Shard
 
@@ -40,7 +42,12 @@ class Loader:
         train: bool,
         workers: int = 0,
         skip_corrupt: bool = False,
+        squashed: Path | None = None,
     ) -> None:
+        """squashed: a folder that keeps the pixels of Caffe's preprocessing, see data/squashed.py.
+
+        Raises UserError when the preprocessing does not suit the set.
+        """
         if isinstance(preprocessing, Cifar) != (images.pixels is not None):
             raise UserError(
                 f"{images.name}: preprocessing cifar is for pixels in memory alone; "
@@ -52,7 +59,11 @@ class Loader:
         self.skipped: list[str] = []  # corrupt images left out so far
         self._read: Reader[tuple[Batch, list[str]]] | None = None
         if not isinstance(preprocessing, Cifar):
-            self._read = Reader(_Batches(images, preprocessing, skip_corrupt), workers)
+            read = images.read
+            if squashed and isinstance(preprocessing, Caffe):
+                read = Squashed(images, preprocessing, squashed).read
+            dataset = _Batches(images, read, preprocessing, skip_corrupt)
+            self._read = Reader(dataset, workers)
 
     def batches(self, epoch: int = 0, first_step: int = 0, shard: Shard = ALONE) -> Iterator[Batch]:
         """Yields this process's part of each batch from `first_step` on.
@@ -99,9 +110,13 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
     """
 
     def __init__(
-        self, images: ImageSet, preprocessing: FilePreprocessing, skip_corrupt: bool
+        self,
+        images: ImageSet,
+        read: Callable[[int], np.ndarray],
+        preprocessing: FilePreprocessing,
+        skip_corrupt: bool,
     ) -> None:
-        self.images, self.preprocessing = images, preprocessing
+        self.images, self.read, self.preprocessing = images, read, preprocessing
         self.skip_corrupt = skip_corrupt
 
     def __getitem__(
@@ -141,7 +156,7 @@ class _Batches(Dataset[tuple[Batch, list[str]] | UserError]):
     def _prepare(
         self, index: int, seed: tuple[int, int] | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        pixels = self.images.read(index)
+        pixels = self.read(index)
         if seed is None:
             return self.preprocessing.evaluate(pixels), None
         return self.preprocessing.train(pixels, np.random.default_rng([*seed, index]))

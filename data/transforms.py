@@ -100,14 +100,17 @@ class Caffe:
 
     def train(self, pixels: np.ndarray, rng: Rng) -> tuple[np.ndarray, None]:
         left, top = rng.integers(0, self.resize - self.crop + 1, size=2)
-        cut = self._squash(pixels)[top : top + self.crop, left : left + self.crop]
+        cut = self.squash(pixels)[top : top + self.crop, left : left + self.crop]
         return maybe_mirror(cut, rng), None
 
     def evaluate(self, pixels: np.ndarray) -> np.ndarray:
-        return centre_crop(self._squash(pixels), self.crop)
+        return centre_crop(self.squash(pixels), self.crop)
 
-    def _squash(self, pixels: np.ndarray) -> np.ndarray:
+    def squash(self, pixels: np.ndarray) -> np.ndarray:
+        """Scales to resize x resize, whatever the aspect; one of that size stays as it is."""
         size = self.resize, self.resize
+        if pixels.shape[:2] == size:
+            return pixels
         return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 

@@ -79,6 +79,7 @@ class ImageTask:
             sets["heldout"] = heldout
         prepare = preprocessing(settings.preprocessing, settings.crop, settings.resize)
         self._colours = prepare.colours
+        squashed = os.environ.get("SQUASHED")
         self._loaders = {
             split: Loader(
                 images,
@@ -88,6 +89,7 @@ class ImageTask:
                 train=split == "train",
                 workers=workers,
                 skip_corrupt=settings.skip_corrupt,
+                squashed=Path(squashed) if squashed else None,
             )
             for split, images in sets.items()
         }
