@@ -6,6 +6,7 @@ counts while its checksum holds, so that what a crash or a full disk left is rea
 """
 
 import hashlib
+import math
 import os
 import zlib
 from functools import cached_property
@@ -34,10 +35,10 @@ class Squashed:
         self._shape = (len(images), side, side, 3)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            sizes = {self._pixels: np.prod(self._shape), self._sums: 8 * len(images)}
+            sizes = {self._pixels: math.prod(self._shape), self._sums: 8 * len(images)}
             for path, size in sizes.items():
                 with path.open("ab") as whole:
-                    whole.truncate(int(size))  # holes: a picture takes room once it is kept
+                    whole.truncate(size)  # holes: a picture takes room once it is kept
         except OSError as error:
             raise UserError(
                 f"{folder}: cannot be written ({error.strerror}); make room, point SQUASHED "
