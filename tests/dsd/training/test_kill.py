@@ -58,8 +58,8 @@ def command(folder: Path) -> Callable[[], None]:
         torch.set_num_threads(1)
         os.chdir(ROOT)
         sys.argv = ["dsd", "run", "cifar10-resnet20", "--scale", "mini", "--runs", str(folder)]
-        sys.argv += ["--checkpoint-every", "0", "--device", "cpu", "phases.dense.epochs=1"]
-        sys.argv += ["phases.sparse.epochs=0.5", "phases.redense.epochs=0.5"]
+        sys.argv += ["--checkpoint-every", "0", "--device", "cpu", "phases.dense.epochs=0.5"]
+        sys.argv += ["phases.sparse.epochs=0.25", "phases.redense.epochs=0.25", "task.heldout=20"]
         main()
 
     return work
