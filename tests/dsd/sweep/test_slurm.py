@@ -71,7 +71,9 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         assert started.returncode == 0, started.stderr
         yield
     finally:
-        subprocess.run(["scancel", "--me"])
+        if started.returncode == 0:
+            subprocess.run(["scancel", "--me"])
+            until(lambda: not queued(), "what is left is cancelled")  # its steps end, too
         subprocess.run([SCRIPT, "stop", folder])
 
 
