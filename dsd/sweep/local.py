@@ -10,6 +10,7 @@ from pathlib import Path
 from dsd.sweep import job as process
 from dsd.sweep.plan import Job
 from dsd.sweep.queue import work
+from dsd.training.device import CORES, usable_cores
 from dsd.training.stop import Stop, Stopped
 
 
@@ -55,11 +56,10 @@ def share(
 
     Threads that the user has set stay. Several slots may have one GPU.
     """
-    usable = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(
-        0
-    )  # not on macOS
-    cores = max(1, len(usable) // slots)
-    shared = {} if "OMP_NUM_THREADS" in environment else {"OMP_NUM_THREADS": str(cores)}
+    cores = max(1, usable_cores() // slots)
+    shared = {CORES: str(cores)}
+    if "OMP_NUM_THREADS" not in environment:
+        shared["OMP_NUM_THREADS"] = str(cores)
     return shared | ({"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {})
 
 

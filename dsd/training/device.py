@@ -12,6 +12,8 @@ from accelerate.utils import TorchDynamoPlugin
 from dsd.errors import UserError
 from dsd.runs import environment
 
+CORES = "DSD_CORES"  # of a job, set by the sweep that started it
+
 
 @dataclass(frozen=True)
 class Options:
@@ -104,6 +106,14 @@ def data_workers(asked: int | None, scale: str) -> int:
     """
     if asked is not None:
         return asked
-    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = here // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return cores if cores > 1 and scale != "mini" else 0
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use; a sweep shares them out among its jobs."""
+    if CORES in os.environ:
+        return int(os.environ[CORES])
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -21,7 +21,7 @@ from dsd.sweep.command import as_words, parted, sweep
 from dsd.sweep.local import share
 from dsd.sweep.plan import Wanted, plan
 from dsd.training.algorithm import train_arm
-from dsd.training.device import Options
+from dsd.training.device import Options, data_workers
 from tests.conftest import ROOT
 from tests.dsd.running import make_run, undated, weights
 
@@ -133,9 +133,10 @@ def test_the_plan_is_shown_as_a_tree_and_the_status_as_a_table(own_suite, capsys
 
 def test_cores_and_gpus_are_shared_out():
     cores = len(os.sched_getaffinity(0))
-    assert share(0, 1, [], {}) == {"OMP_NUM_THREADS": str(cores)}
-    assert share(5, 1000, [], {}) == {"OMP_NUM_THREADS": "1"}
-    assert share(0, 2, [], {"OMP_NUM_THREADS": "3"}) == {}
+    whole, part = str(cores), str(max(1, cores // 2))
+    assert share(0, 1, [], {}) == {"OMP_NUM_THREADS": whole, "DSD_CORES": whole}
+    assert share(5, 1000, [], {}) == {"OMP_NUM_THREADS": "1", "DSD_CORES": "1"}
+    assert share(0, 2, [], {"OMP_NUM_THREADS": "3"}) == {"DSD_CORES": part}
     gpus = [share(slot, 4, ["2", "5"], {})["CUDA_VISIBLE_DEVICES"] for slot in range(4)]
     assert gpus == ["2", "5", "2", "5"]
 
@@ -229,3 +230,15 @@ def test_a_job_waits_for_a_phase_that_another_process_trains(tmp_path):
 def test_what_is_no_heartbeat_is_none(tmp_path, content):
     (tmp_path / heartbeat.FILE).write_bytes(content)
     assert heartbeat.read(tmp_path) is None
+
+
+def test_a_job_has_its_share_of_data_workers(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setenv("DSD_CORES", "8")
+    assert data_workers(None, "full") == 8
+    assert data_workers(None, "mini") == 0
+    assert data_workers(3, "mini") == 3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert data_workers(None, "full") == 2
+    monkeypatch.setenv("DSD_CORES", "1")
+    assert data_workers(None, "full") == 0
