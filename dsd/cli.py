@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Annotated, NoReturn
 try:
     import typer
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -176,98 +174,48 @@ def run(
 
     `dsd run cifar10-resnet20 --scale short --precision bf16 phases.sparse.sparsity=0.3`
     """
-    from dsd.runs import record
-    from dsd.runs.provenance import provenance
-    from dsd.training import trackers
-    from dsd.training.algorithm import train_arm
-    from dsd.training.device import choose_options, data_workers, make_accelerator, set_numerics
-    from dsd.training.progress import Reporter
-    from dsd.training.run import Run
-    from dsd.training.sharding import check_shard
+    from dsd.training.device import choose_options
+    from dsd.training.start import prepare
 
-    suite = the_suite()
-    if log is not None:
-        trackers.check(log)
-    overrides = tuple(settings or ())
-    chosen = suite.recipe(recipe, scale, overrides)
-    runs = runs or suite.root / "runs"
-    records = records or runs / "records"
-    numbers = arguments.seeds(seed or ["0"])
-    arms = arguments.arms(chosen, arm or ["dsd"])
-    corpus = corpus_folder(suite, chosen, runs)
-    options = choose_options(
-        device,
-        fast,
-        precision=precision,
-        channels_last=channels_last or None,
-        compile=compile or None,
-        deterministic=deterministic,
-        shard=shard,
+    suite, stop, done = the_suite(), Stop(time_limit), list[Path]()
+    training = prepare(
+        suite,
+        recipe,
+        tuple(settings or ()),
+        arms=arm or ["dsd"],
+        seeds=arguments.seeds(seed or ["0"]),
+        scale=scale,
+        device=device,
+        options=choose_options(
+            device,
+            fast,
+            precision=precision,
+            channels_last=channels_last or None,
+            compile=compile or None,
+            deterministic=deterministic,
+            shard=shard,
+        ),
+        stop=stop,
+        runs=runs,
+        records=records,
+        workers=workers,
+        checkpoint_every_s=checkpoint_every,
+        log=log,
+        phases=job,
     )
-    accelerator = make_accelerator(device, options.precision, compile)
-    set_numerics(options)
-    check_shard(
-        shard,
-        accelerator.num_processes,
-        channels_last=options.channels_last,
-        compile=options.compile,
-    )
-    stop = Stop(time_limit)
     stop.listen()
-    origin = {
-        **provenance(accelerator.device, suite.root),
-        **asdict(options),
-        "processes": accelerator.num_processes,
-    }
-    records.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True, quiet=not accelerator.is_main_process)
-
-    def run_of(number: int, dense: Run | None = None) -> Run:
-        label = record.label(chosen.name, scale, overrides)
-        logger = trackers.Trackers(log, runs, label, number) if log else None
-        return Run(
-            recipe=chosen,
-            usual=suite.recipe(recipe, scale),
-            overrides=overrides,
-            seed=number,
-            task=suite.task(chosen, corpus, number, data_workers(workers, scale)),
-            task_settings=suite.task_module(chosen.corpus).Settings,
-            accelerator=accelerator,
-            options=options,
-            runs=runs,
-            records=records,
-            checkpoint_every_s=checkpoint_every,
-            provenance=origin,
-            stop=stop,
-            reporter=Reporter(console, logger if accelerator.is_main_process else None),
-            dense=dense,
-            patient=job is not None,
-        )
-
-    done: list[Path] = []
-    shared = run_of(chosen.dense_seed) if chosen.dense_seed is not None else None
+    console = training.console
     try:
-        for number in numbers:
-            one = shared if shared and shared.seed == number else run_of(number, shared)
-            try:
-                for name in arms:
-                    console.print(escape(f"{chosen.name} {name} seed {number}"), style="bold")
-                    written = train_arm(one, name, job)
-                    if not written:
-                        continue
-                    done.append(written)
-                    weights = one.path(name)[-1].folder
-                    console.print(f"record:  {written}", soft_wrap=True, markup=False)
-                    console.print(f"weights: {weights}", soft_wrap=True, markup=False)
-            finally:
-                one.reporter.close()
-                if shared:
-                    shared.reporter.close()
+        for finished in training.train():
+            done.append(finished.record)
+            console.print(f"record:  {finished.record}", soft_wrap=True, markup=False)
+            console.print(f"weights: {finished.weights}", soft_wrap=True, markup=False)
     except Stopped as stopped:
         console.print(f"stopped: {stopped}; the same command resumes from here")
         raise typer.Exit(EXIT_CODE) from None
     if done:
-        console.print("next:\n" + "\n".join(_next(done, records)), soft_wrap=True, markup=False)
+        commands = "\n".join(["next:", *_next(done, training.records)])
+        console.print(commands, soft_wrap=True, markup=False)
 
 
 def _next(done: Sequence[Path], records: Path) -> list[str]:

@@ -71,4 +71,6 @@ def test_the_library_imports_no_room_of_the_suite():
 
 def test_every_room_is_known():
     assert {file.parts[0] for file in FILES} == set(BELOW)
-    assert {path.stem for path in DSD.glob("*.py")} == {"__init__", "__main__", "cli", "errors"}
+    assert {path.stem for path in DSD.glob("*.py")} == {
+        *("__init__", "__main__", "api", "cli", "errors")
+    }
