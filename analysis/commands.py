@@ -84,12 +84,10 @@ def weights(
 
     Example: `dsd weights results/runs/cifar10-resnet20.short.dsd.seed0.json`
     """
-    from analysis.figures.histograms import layers
-    from analysis.records import Run
+    from analysis.figures.histograms import layers, of_record
     from analysis.terminal import histogram
-    from dsd.runs.record import read
 
-    found = Run(path := _record(run), read(path))
+    found = of_record(path := _record(run))
     console = Console(highlight=False)
     console.print(histogram(found, layer, number))
     console.print(f"layers: {' '.join(layers(found))}", markup=False)
@@ -192,11 +190,9 @@ def histograms(
 
     `dsd histograms runs/cifar10-resnet20/seed0/dense/sparse/redense`
     """
-    from analysis.figures.histograms import name, picture
-    from analysis.records import Run
-    from dsd.runs.record import read
+    from analysis.figures.histograms import name, of_record, picture
 
-    found = Run(path := _record(run), read(path))
+    found = of_record(path := _record(run))
     _save(picture(found, layer, number), name(found, layer, number), path, out, svg)
 
 
@@ -209,10 +205,9 @@ def curves(
 
     Example: `dsd curves results/runs/cifar10-resnet20.short.*.seed0.json`
     """
-    from analysis.figures.curves import name, picture
-    from analysis.groups import of_one_seed
+    from analysis.figures.curves import name, of_records, picture
 
-    runs = of_one_seed(records, "curves are drawn")
+    runs = of_records(records)
     _save(picture(runs), name(runs), records[0], out, svg)
 
 
@@ -225,10 +220,9 @@ def budgets(
 
     Example: `dsd budgets results/runs/cifar10-resnet20.short.*.json`
     """
-    from analysis.figures.budgets import name, picture
-    from analysis.groups import of_one_group
+    from analysis.figures.budgets import name, of_records, picture
 
-    group = of_one_group(records)
+    group = of_records(records)
     _save(picture(group), name(group), records[0], out, svg)
 
 

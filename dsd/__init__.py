@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dsd.errors import UserError
 
 if TYPE_CHECKING:
+    from dsd.api import open_suite as open_suite
     from dsd.pruning.criteria import blockwise
     from dsd.pruning.masks import magnitude_mask, random_mask
     from dsd.pruning.schedule import Gradual
@@ -31,6 +32,7 @@ __all__ = [
     "random_mask",
 ]
 _WHERE = {  # imported when asked for: the command needs no torch to list recipes
+    "open_suite": "dsd.api",  # not in __all__: it needs more than torch
     "Gradual": "dsd.pruning.schedule",
     "Sparsifier": "dsd.pruning.sparsifier",
     "blockwise": "dsd.pruning.criteria",
@@ -46,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_WHERE})

@@ -4,14 +4,16 @@ Arms are to be compared at the same place of the axis; the paper compares dsd wi
 trained for less.
 """
 
+from collections.abc import Iterable
 from itertools import accumulate
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.arms import GREY, Arm
 from analysis.figures import plots
-from analysis.groups import Group
+from analysis.groups import Group, of_one_group
 from analysis.statistics import Spread, spread
 from analysis.words import metric_name, split_name
 
@@ -28,6 +30,11 @@ def points(group: Group, arm: str, split: str) -> list[tuple[float, Spread]]:
     ends = accumulate(phase.epochs for phase in found.values())
     tests = [spread([*group.values(arm, split, path=path).values()]) for path in found]
     return list(zip(ends, tests, strict=True))
+
+
+def of_records(paths: Iterable[Path]) -> Group:
+    """Reads records of one recipe, scale and settings. Raises UserError when they are not."""
+    return of_one_group(paths)
 
 
 def name(group: Group) -> str:

@@ -1,8 +1,9 @@
 """Learning curves of one recipe and seed: all phases end to end, tests at their ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
+from pathlib import Path
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.arms import GREY, Arm
 from analysis.figures import plots
-from analysis.groups import Group
+from analysis.groups import Group, of_one_seed
 from analysis.records import Run
 from analysis.words import metric_name, phase_name, split_name
 from dsd.runs.phase_file import PhaseRecord
@@ -85,6 +86,11 @@ def of_first_seed(group: Group) -> list[Run]:
     seeds = sorted({seed for runs in group.arms.values() for seed in runs})
     best = max(seeds, key=lambda seed: sum(seed in runs for runs in group.arms.values()))
     return [runs[best] for runs in group.arms.values() if best in runs]
+
+
+def of_records(paths: Iterable[Path]) -> list[Run]:
+    """Reads records of one recipe, scale and seed. Raises UserError when they are not."""
+    return of_one_seed(paths, "curves are drawn")
 
 
 def name(runs: Sequence[Run]) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.arms import ARMS, CONTROLS, GREY
 from analysis.figures import plots
-from analysis.groups import Group
+from analysis.groups import Group, groups
+from analysis.records import Run
 from analysis.statistics import Interval, spread, t_interval
 from analysis.words import metric_name, split_name
+from dsd.runs.record import read
 
 ROW = 0.42  # inches
 
@@ -24,6 +27,11 @@ class Row:
     mean: float
     interval: Interval | None
     n: int
+
+
+def of_records(paths: Iterable[Path]) -> list[Group]:
+    """Reads records of any recipes, and groups those that may share a mean."""
+    return groups(Run(path, read(path)) for path in paths)
 
 
 @plots.style()

@@ -1,6 +1,7 @@
 """The paper's figure 2: a layer's weights in the five stages of dense-sparse-dense training."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from analysis.figures import plots
 from analysis.figures.layers import choose, network
 from analysis.records import Run
 from dsd.errors import UserError
-from dsd.runs.record import read_stages
+from dsd.runs.record import read, read_stages
 
 STAGES = ("dense", "pruned", "sparse-trained", "zeros restored", "re-dense")
 SHOWN = 0.998  # share of the non-zero weights that the axis must hold
@@ -88,6 +89,11 @@ class Round:
         if len(hidden) == 1:
             return [zeros, f"spike cut off: {hidden[0]:,}"]
         return [zeros, f"{len(hidden)} bins cut off, up to {hidden.max():,}"]
+
+
+def of_record(path: Path) -> Run:
+    """Reads the record of an arm that was pruned."""
+    return Run(path, read(path))
 
 
 def rounds(run: Run) -> list[int]:

@@ -4,6 +4,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,11 +15,16 @@ import torch
 from dsd.runs.environment import rounding
 
 
-def provenance(device: torch.device, root: Path) -> dict[str, Any]:
-    """Returns this process's command, git revision of `root`, device, versions and date."""
+def provenance(
+    device: torch.device, root: Path, words: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Returns the command, git revision of `root`, device, versions and date.
+
+    words: of the command, after `dsd`; by default those that this process was given.
+    """
     packages = ("torch", "torchvision", "torchaudio", "accelerate", "numpy")
     return {
-        "command": shlex.join(["dsd", *sys.argv[1:]]),
+        "command": shlex.join(["dsd", *(sys.argv[1:] if words is None else words)]),
         "revision": revision(root),
         "device": device_name(device),
         "threads": torch.get_num_threads(),

@@ -1,0 +1,1 @@
+"""The commands of `dsd`. torch is imported where one computes: help need not wait for it."""

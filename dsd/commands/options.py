@@ -1,0 +1,40 @@
+"""Arguments and options that several commands have."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from dsd.errors import UserError
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. phases.dense.epochs=3."),
+]
+Seeds = Annotated[
+    list[str] | None, typer.Option(metavar="SEEDS", help="For example 3, 0,3 or 0-4. Repeatable.")
+]
+Scale = Annotated[
+    str, typer.Option(help="full, or a scale of the recipe: mini runs on a miniature corpus.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Precision = Annotated[
+    str | None, typer.Option(help="fp32, the default, or bf16 (autocast; weights stay float32).")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=1024,
+        help="Processes that load data, per training process (default: as many as cores; none for "
+        "a miniature). They change no result.",
+    ),
+]
+
+
+def finite(option: typer.CallbackParam, value: float | None) -> float | None:
+    """Returns an option's number. Raises UserError for NaN, infinity and what is below 0."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{option.opts[0]} {value}: give a finite number, 0 or above")
+    return value
