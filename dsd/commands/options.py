@@ -6,8 +6,19 @@ from typing import Annotated
 import typer
 
 from dsd.errors import UserError
+from dsd.suite.folder import find_suite
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A name from `dsd list`.")]
+
+def recipes(incomplete: str) -> list[str]:
+    """Returns the recipes that begin so, for the shell's completion."""
+    suite = find_suite()
+    return [name for name in (suite.recipes if suite else ()) if name.startswith(incomplete)]
+
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(metavar="RECIPE", help="A name from `dsd list`.", autocompletion=recipes),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. phases.dense.epochs=3."),

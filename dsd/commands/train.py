@@ -16,6 +16,7 @@ from dsd.commands.options import (
     Settings,
     Workers,
     finite,
+    recipes,
 )
 from dsd.suite import arguments
 from dsd.suite.folder import the_suite
@@ -173,6 +174,7 @@ def sweep(
         typer.Argument(
             metavar="RECIPE... [KEY=VALUE,VALUE]...",
             help="Names from `dsd list`, and settings: every combination of their values.",
+            autocompletion=recipes,
         ),
     ],
     arm: Annotated[list[str] | None, typer.Option(help="As for `dsd run`.")] = None,

@@ -72,3 +72,9 @@ def test_completion_can_be_had(dsd):
     done = dsd("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert done.returncode == 0, done.stderr
     assert "complete" in done.stdout
+    words = {
+        "_DSD_COMPLETE": "complete_bash",
+        "COMP_WORDS": "dsd run imagenet-r",
+        "COMP_CWORD": "2",
+    }
+    assert dsd(**words).stdout.split() == ["imagenet-resnet18", "imagenet-resnet50"]
