@@ -105,7 +105,7 @@ def load_optimizer(optimizer: AnyOptimizer, saved: Mapping[str, Any]) -> None:
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     states = {
         index: {
-            name: _divided(value, parameters[index])
+            name: _laid_out(_divided(value, parameters[index]), parameters[index])
             if isinstance(value, Tensor) and value.shape == parameters[index].shape
             else value
             for name, value in state.items()
@@ -113,6 +113,13 @@ def load_optimizer(optimizer: AnyOptimizer, saved: Mapping[str, Any]) -> None:
         for index, state in saved["state"].items()
     }
     optimizer.load_state_dict({**saved, "state": states})
+
+
+def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
+    """Returns a state in its weight's layout: torch's fused steps take that for granted on a CPU."""
+    if is_sharded(value) or value.stride() == weight.stride():
+        return value
+    return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _divided(value: Any, weight: Any) -> Any:

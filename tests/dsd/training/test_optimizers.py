@@ -8,6 +8,7 @@ from torch import nn
 from dsd.errors import UserError
 from dsd.suite.recipe import Optimizer
 from dsd.training.optimizers import RMSpropEpsInside, make_optimizer
+from dsd.training.sharding import load_optimizer
 
 
 def step_by_hand(w: np.ndarray, grads: list[np.ndarray], lr: float, eps: float, decay: float):
@@ -72,3 +73,24 @@ def test_recipes_name_it_and_wrong_settings_are_told():
     assert made.defaults == {"lr": 0.1, "alpha": 0.999, "eps": 1e-8, "weight_decay": 0.0}
     with pytest.raises(UserError, match="not settings of rmsprop_eps_inside"):
         make_optimizer(settings.model_copy(update={"nesterov": True}), [], 0.1)
+
+
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam])
+def test_a_fused_step_on_a_loaded_state_is_the_plain_one_whatever_the_layouts(make):
+    """torch's fused steps on a CPU go through memory as it lies, and do not look at strides."""
+    options = {"momentum": 0.9} if make is torch.optim.SGD else {}
+    start, grads = torch.randn(4, 3, 3, 3), torch.randn(2, 4, 3, 3, 3)
+    ends = []
+    for fused in (False, True):
+        weight = nn.Parameter(start.contiguous(memory_format=torch.channels_last))
+        optimizer = make([weight], lr=0.1, fused=fused, **options)
+        for grad in grads:
+            weight.grad = grad.contiguous(memory_format=torch.channels_last)
+            optimizer.step()
+            saved = optimizer.state_dict()
+            for name, value in saved["state"][0].items():
+                if isinstance(value, torch.Tensor) and value.dim() == 4:
+                    saved["state"][0][name] = value.contiguous()
+            load_optimizer(optimizer, saved)
+        ends.append(weight.detach())
+    assert torch.allclose(*ends, atol=1e-6)
