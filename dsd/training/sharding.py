@@ -116,7 +116,7 @@ def load_optimizer(optimizer: AnyOptimizer, saved: Mapping[str, Any]) -> None:
 
 
 def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
-    """Returns a state in its weight's layout: torch's fused steps take that for granted on a CPU."""
+    """Returns a state in its weight's layout, which torch's fused steps on a CPU rely on."""
     if is_sharded(value) or value.stride() == weight.stride():
         return value
     return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
