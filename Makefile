@@ -14,7 +14,7 @@ RUNS := $(shell awk '\
   $(RECIPES) /dev/null)
 arm = $(lastword $(subst -, ,$@))
 
-.PHONY: help setup demo test test-slow lint tables figures histograms curves report faults bench gpu-check appendix-a lock clean $(RUNS)
+.PHONY: help setup demo test test-slow lint tables figures histograms curves report docs faults bench gpu-check appendix-a lock clean $(RUNS)
 
 help:  ## list the targets (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ curves: setup  ## learning curves: RUN="records of one recipe and seed"
 
 report: setup  ## results/report.html: verdicts, tables, figures, transcripts in one file
 	$(BIN)/dsd report $(ARGS)
+
+docs: setup  ## the documentation as a site, with its links checked: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 faults: setup  ## kills, full disks, flipped bits, overrides, hostile files: the table of docs/faults.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --write

@@ -5,9 +5,7 @@ Each command of a block is either run or stands in NOT_RUN with what it would ne
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,13 +24,6 @@ NOT_RUN = {  # a pattern of the whole command -> what it needs
     r"dsd sweep .* --slurm .*": "Slurm: tests/dsd/sweep/test_slurm.py has it",
     r"dsd status --live": "somebody who ends it: tests/dsd/sweep/test_local.py",
 }
-TEXTS = {  # files of the reader's own
-    "captions.txt": "a dog runs on the grass\n",
-    "first.txt": "a brown dog runs over the grass\n",
-    "second.txt": "a dog , running\n",
-    "heard.txt": "turn the red light on\n",
-    "said.txt": "turn the right light on\n",
-}
 PYTHON = ("docs/python.md", "docs/analysis.md")  # pages whose Python needs no loop of the reader's
 
 
@@ -50,25 +41,6 @@ def test_what_is_not_run_is_on_a_page():
     for text in NOT_RUN:
         assert any(re.fullmatch(text, command.text) for command in ALL), text
     assert len([command for command in ALL if not needs(command)]) > 20
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the working tree, with this Python as its .venv, which `make setup` has made."""
-    folder = tmp_path_factory.mktemp("pages") / "dsd"
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".venv").mkdir()
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
-    (folder / ".venv" / ".stamp").touch()
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text)
-    return folder
 
 
 def run(checkout: Path, command: str) -> subprocess.CompletedProcess[str]:
