@@ -17,6 +17,7 @@ from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
 from analysis.results import Results
+from analysis.scales import scale
 from analysis.tables import (
     notes,
     other_conditions,
@@ -109,8 +110,7 @@ def anchor(run: Run) -> str:
 def short(run: Run) -> str:
     """Returns the network's and the corpus' name, and the scale."""
     record = run.record
-    scale = "" if record.scale == "full" else f", {record.scale}"
-    return ", ".join([record.title + scale, *record.overrides])
+    return ", ".join([record.title, *filter(None, [scale(record)]), *record.overrides])
 
 
 def _tables(results: Results, group: Group) -> list[Grid]:
