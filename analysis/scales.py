@@ -12,7 +12,7 @@ SCALES = {  # corpus -> scale -> words
         "lite0_printed": "features of EfficientNet-Lite0, the dense rate that the paper prints",
     },
     "folder": {"scratch": "from random weights"},
-    "imagenette": {"caffe": "from its authors' weights, a short schedule"},
+    "imagenette": {"caffe": "a short schedule"},
     "manifest": {"small": "a quarter of the width"},
 }
 
