@@ -94,8 +94,10 @@ class Verdict:
             return UNKNOWN.get(len(self.effects), "unknown: the seeds do not differ")
         if self.size is None:
             return "the paper names no size to plan for"
-        said = [self._seeds(self.needed(), "the paper's gain")]
-        said.append(self._seeds(self.needed(1 / 3), "a third of it"))
+        gain, third = self.needed(), self.needed(1 / 3)
+        if third and third <= len(self.effects):
+            return f"n {len(self.effects)} is enough for the paper's gain and for a third of it"
+        said = [self._seeds(gain, "the paper's gain"), self._seeds(third, "a third of it")]
         return "; ".join(said)
 
     def _seeds(self, count: int | None, of: str) -> str:
