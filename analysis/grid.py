@@ -23,8 +23,8 @@ class Grid:
     notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
-        """Returns the table in GitHub's Markdown, ending with a newline."""
-        lines = [f"**{_escaped(self.title)}**", ""]
+        """Returns the table in GitHub's Markdown, ending with a newline; an empty title is none."""
+        lines = [f"**{_escaped(self.title)}**", ""] if self.title else []
         for row in (self.header, ("---",) * len(self.header), *self.rows):
             lines.append("| " + " | ".join(map(_escaped, row)) + " |")
         if self.notes:

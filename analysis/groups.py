@@ -14,6 +14,7 @@ from analysis.frame import frame, rows
 from analysis.metrics import METRICS
 from analysis.metrics import metric as metric_of
 from analysis.records import Run, conditions, once
+from analysis.scales import scale
 from analysis.statistics import Spread, spread
 from dsd.errors import UserError
 from dsd.runs.record import Record, read
@@ -146,7 +147,7 @@ class Group:
         record = self.first
         reasons = [] if record.table else ["the paper has no such row"]
         if record.scale != "full":
-            reasons.append(f"scale {record.scale}")
+            reasons.append(scale(record))
         if record.overrides:
             reasons.append("changed settings")
         if (precision := record.settings.precision) != "fp32":

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analysis import statistics
+from analysis import more_seeds, statistics
 from analysis.cache import remember
 from analysis.claims import CLAIMS, TASKS, Claim, Task
 from analysis.groups import Group, paired
+from analysis.more_seeds import Cost
 from analysis.power import detectable
 from analysis.statistics import Interval, Spread, spread
+
+UNKNOWN = {0: "unknown: needs two seeds", 1: "unknown: needs a second seed"}  # by the seeds seen
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Verdict:
     group: Group | None  # None: nobody ran the task
     effects: tuple[float, ...]  # a seed each
     holm_p: float | None = None  # over all verdicts of the page
+    tests: int = 1  # so many have a p
 
     @property
     def metric(self) -> str:
@@ -55,6 +59,64 @@ class Verdict:
         return self.task.gain if self.claim.in_metric else None
 
     @property
+    def size(self) -> float | None:
+        """Returns the effect to plan seeds for: the paper's gain on the task, if in its metric."""
+        return None if self.claim.of_training else self.task.gain
+
+    def needed(self, share: float = 1.0, tests: int = 1) -> int | None:
+        """Returns the seeds that show so much of the paper's gain with power 0.8.
+
+        From the spread seen; None where that is unknown, no gain is given, or no number is enough.
+        tests: of so many, in Holm's first and strictest step.
+        """
+        if self.size is None or self.detectable is None or self.effect is None:
+            return None
+        return more_seeds.needed(self.effect.sd or 0.0, share * self.size, 0.05 / tests)
+
+    @property
+    def cost(self) -> Cost | None:
+        """Returns what one more seed of both arms costs."""
+        return more_seeds.cost(self.group, ("dsd", self.claim.over)) if self.group else None
+
+    @property
+    def more_hours(self) -> float | None:
+        """Returns the hours for the seeds of the paper's gain that are missing, 0 for none."""
+        count, cost = self.needed(), self.cost
+        return max(0, count - len(self.effects)) * cost.hours if count and cost else None
+
+    @property
+    def would_change(self) -> str:
+        """Returns in words what would change the verdict: seeds for the paper's gain and a third.
+
+        Or why that is unknown.
+        """
+        if self.detectable is None:
+            return UNKNOWN.get(len(self.effects), "unknown: the seeds do not differ")
+        if self.size is None:
+            return "the paper names no size to plan for"
+        gain, third = self.needed(), self.needed(1 / 3)
+        if third and third <= len(self.effects):
+            return f"n {len(self.effects)} is enough for the paper's gain and for a third of it"
+        said = [self._seeds(gain, "the paper's gain"), self._seeds(third, "a third of it")]
+        return "; ".join(said)
+
+    def _seeds(self, count: int | None, of: str) -> str:
+        n, cost = len(self.effects), self.cost
+        if count is not None and count <= n:
+            return f"n {n} is enough for {of}"
+        if count is None or cost is None:
+            return f"{more_seeds.seeds(count)} seeds for {of}"
+        return f"{count:,} seeds (+{(count - n) * cost.hours:,.1f} {cost.unit}) for {of}"
+
+    @property
+    def kind(self) -> str:
+        """Returns which way it is decided: "better", "worse", or "open"."""
+        for kind, beginning in (("better", "confirmed"), ("worse", "contradicted")):
+            if self.words.startswith(beginning):
+                return kind
+        return "open"
+
+    @property
     def words(self) -> str:
         """Returns what it comes to."""
         if not self.effects:
@@ -79,7 +141,7 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     found = [_verdict(task, claim, groups) for task in TASKS for claim in CLAIMS]
     tested = {place: one.p for place, one in enumerate(found) if one.p is not None}
     for place, p in zip(tested, statistics.holm([*tested.values()]), strict=True):
-        found[place] = replace(found[place], holm_p=p)
+        found[place] = replace(found[place], holm_p=p, tests=len(tested))
     return found
 
 

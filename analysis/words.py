@@ -58,6 +58,14 @@ def interval(found: Interval | None, decimals: int = 2) -> str:
     return f"{found[0]:+z.{decimals}f} to {found[1]:+z.{decimals}f}" if found else NOTHING
 
 
+def effect(mean: float, name: str, between: Interval | None, decimals: int = 2) -> str:
+    """Writes "+1.01 BLEU-4 (-2.70 to +4.71)"; percentages are in points; n 1 has no interval."""
+    of = metric(name)
+    unit = "points" if of.unit == "%" else of.unit or of.label
+    said = f"{mean:+z.{decimals}f} {unit}"
+    return f"{said} ({interval(between, decimals)})" if between else said
+
+
 def p_value(value: float | None) -> str:
     """Writes "0.012" or "< 0.001"; "-" for None."""
     if value is None:

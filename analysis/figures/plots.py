@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.arms import GREY, Arm, arm
 from analysis.groups import Group
 from analysis.records import Run
+from analysis.scales import scale
 from analysis.statistics import Spread
 from dsd.runs.phase_file import PhaseRecord
 
@@ -100,8 +101,7 @@ def phases(group: Group, arm: str) -> dict[str, PhaseRecord]:
 def caption(run: Run) -> list[str]:
     """Returns what must be said beneath a picture: the scale, changed settings, the corpus."""
     record = run.record
-    scale = [] if record.scale == "full" else [f"scale {record.scale}"]
-    said = [*scale, *record.overrides, *run.corpus_notes]
+    said = [*filter(None, [scale(record)]), *record.overrides, *run.corpus_notes]
     return ["; ".join(said)] if said else []
 
 

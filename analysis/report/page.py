@@ -7,6 +7,7 @@ browser load nothing else. Text from records is escaped.
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -18,10 +19,11 @@ from analysis.figures import forest, sparsity
 from analysis.figures.gallery import Gallery
 from analysis.groups import Group
 from analysis.records import Run
+from analysis.report import glossary
 from analysis.report.inline import svg
 from analysis.report.sections import Picture, Section, anchor, papers, reading, section, short
 from analysis.results import Results
-from analysis.tables import verdicts
+from analysis.tables import significance, verdicts
 from analysis.verdicts import group_of
 
 HERE = Path(__file__).parent
@@ -48,24 +50,30 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
     """Returns the page of these results; `galleries`: captions, each with one of their runs."""
     shown = list(sparsity.with_sweeps(results.groups))
     sections = [section(results, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
+    unswept = [group for group, _ in shown]
     tested = [group for task in TASKS if (group := group_of(task, results.groups))]
     for run, gallery in galleries:
         _add(sections, run, gallery)
     script, style = (_file(name) for name in ("script.js", "style.css"))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["linked"] = glossary.linked
+    first = verdicts.brief(results) if tested else significance.brief(unswept, CONTROLS)
+    if tested:
+        first = replace(first, notes=(*first.notes, *verdicts.NOTES))
     template = environment.from_string(_file("page.html.jinja"))
     return template.render(
         title=TITLE,
         intro=INTRO,
-        against=CONTROLS,
         summary=[] if results.beside or not results.of_paper else [NONE_BESIDE],
-        verdicts=[verdicts.table(results, ran=True).grid(), verdicts.losses(results).grid()]
-        if tested
-        else [],
-        forest=_forest(tested or [group for group, _ in shown]),
+        verdicts=first.grid(),
+        kinds=[getattr(row, "kind", "open") for row in first.rows],
+        all_figures=verdicts.table(results, ran=True).grid() if tested else None,
+        losses=verdicts.losses(results).grid() if tested else None,
+        forest=_forest(tested or unswept),
         paper=papers(results) if results.of_paper else None,
         sections=sections,
-        legend=(*(verdicts.NOTES if tested else ()), *reading(results)),
+        legend=reading(results),
+        told=glossary.told,
         footer=FOOTER,
         script=Markup(script),
         style=Markup(style),
@@ -74,8 +82,10 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
 
 
 def _forest(found: Sequence[Group]) -> Picture | None:
-    figure = forest.picture(found)
-    return Picture(GAINS, svg(figure, "forest", GAINS)) if figure else None
+    figure, narrow = forest.picture(found), forest.picture(found, narrow=True)
+    if not figure or not narrow:
+        return None
+    return Picture(GAINS, svg(figure, "forest", GAINS), svg(narrow, "narrow", GAINS))
 
 
 def _add(sections: list[Section], run: Run, gallery: Gallery) -> None:

@@ -1,12 +1,11 @@
 """What the page says of one recipe under one set of conditions."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple
 
-from analysis import significance
 from analysis.figures import budgets, curves, sparsity
 from analysis.figures.gallery import Gallery
 from analysis.grid import Grid
@@ -17,6 +16,7 @@ from analysis.report.inline import svg
 from analysis.report.transcripts import Heard, heard
 from analysis.report.weights import Histograms, histograms
 from analysis.results import Results
+from analysis.scales import scale
 from analysis.tables import (
     notes,
     other_conditions,
@@ -41,6 +41,7 @@ class Picture(NamedTuple):
 
     title: str
     svg: str
+    narrow: str = ""  # the same for a phone
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Section:
     title: str
     short: str  # its name in the list of sections
     why: Sequence[str] = ()  # apart from the paper's figures
-    comparisons: Sequence[significance.Comparison] = ()
+    compared: Grid | None = None
     tables: Sequence[Grid] = ()
     pictures: Sequence[Picture] = ()
     histograms: Histograms | None = None
@@ -60,17 +61,6 @@ class Section:
     gallery: Gallery | None = None
     more: Sequence[Grid] = ()
     made: Grid | None = None
-
-    def verdicts(self, against: Collection[str] = ()) -> list[tuple[str, str]]:
-        """Returns what each comparison shows (against some arms alone): its kind, in a sentence."""
-        return [
-            (
-                one.verdict.replace(" ", "-"),
-                significance.sentence(one).replace(" = ", "\u00a0=\u00a0"),
-            )
-            for one in self.comparisons
-            if not against or one.over in against
-        ]
 
 
 def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str) -> Section:
@@ -85,7 +75,7 @@ def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str)
         notes.title(group),
         short(run),
         results.why(group) if results.of_paper else (),
-        significance.comparisons(group),
+        tests.brief([group]).grid(),
         _tables(results, group),
         _pictures(group, sweep, prefix),
         histograms(dsd[min(dsd)]) if dsd else None,
@@ -109,8 +99,7 @@ def anchor(run: Run) -> str:
 def short(run: Run) -> str:
     """Returns the network's and the corpus' name, and the scale."""
     record = run.record
-    scale = "" if record.scale == "full" else f", {record.scale}"
-    return ", ".join([record.title + scale, *record.overrides])
+    return ", ".join([record.title, *filter(None, [scale(record)]), *record.overrides])
 
 
 def _tables(results: Results, group: Group) -> list[Grid]:

@@ -43,9 +43,14 @@ LEGEND = (
 )
 WITH_INTERVALS = [line for line in LEGEND if line != GAIN]  # where intervals say more
 PAPERS = (LEGEND[0], UNVERIFIED)
-ALL_OF_IT = (
-    "Phases, notes and sweeps: "
-    "[results/tables/other_conditions.md](results/tables/other_conditions.md)."
+VERDICTS_WHOLE = (
+    "With p values, power, hours and the meaning of the words: "
+    "[results/tables/verdicts.md](results/tables/verdicts.md)."
+)
+PAPER_WHOLE = (
+    "Gain: positive is better. †: not verified in a copy of the paper. All arms and notes: "
+    "[results/tables/paper_versus_ours.md](results/tables/paper_versus_ours.md); runs under other "
+    "conditions: [results/tables/other_conditions.md](results/tables/other_conditions.md)."
 )
 TEX_NEEDS = "% for lualatex or xelatex with \\usepackage{booktabs,graphicx}\n"
 MADE_BY = "<!-- written by `dsd tables`; do not edit -->\n"
@@ -94,7 +99,7 @@ def _papers(results: Results) -> list[Page]:
         Page(
             "verdicts",
             "What our runs say of the paper's claims",
-            [verdicts.table(results)],  # with the paper's: run or not
+            [verdicts.brief(results), verdicts.table(results)],  # with the paper's: run or not
             legend=verdicts.NOTES,
         ),
         Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),
@@ -238,12 +243,15 @@ def _images(results: Results) -> list[Page]:
 
 
 def _readme(results: Results) -> dict[str, str]:
-    """Returns README's tables by the name in their markers: verdicts first, the paper's last."""
-    ours = verdicts.table(results, ran=True).grid()
-    papers = paper_versus_ours.table(results).grid()
+    """Returns README's tables by the name in their markers, few columns beneath its headings."""
+    ours = verdicts.brief(results, needed=True).grid()
+    papers = paper_versus_ours.brief(results).grid()
+    ours, papers = replace(ours, title=""), replace(papers, title="")
     return {
-        "verdicts": _joined([ours], verdicts.NOTES) if ours.rows else "No runs yet.\n",
-        "table": _joined([papers], [*LEGEND, ALL_OF_IT]),
+        "verdicts": _joined([ours], [verdicts.BRIEF_NOTE, VERDICTS_WHOLE])
+        if ours.rows
+        else "No runs yet.\n",
+        "table": _joined([papers], [PAPER_WHOLE]),
     }
 
 

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 
 from analysis.groups import Group
+from analysis.scales import words
 from analysis.words import number, phase_name
 
 
 def title(group: Group) -> str:
-    """Returns the recipe's title and name, the scale and the changed settings."""
+    """Returns the recipe's title, its scale in words, its name and the changed settings."""
     record = group.first
     changed = f", changed: {' '.join(sorted(record.overrides))}" if record.overrides else ""
-    return f"{record.title} ({record.recipe}, scale {record.scale}{changed})"
+    told = words(record)
+    about = f", {told}" if told != record.scale else ""
+    return f"{record.title}{about} ({record.recipe}, scale {record.scale}{changed})"
 
 
 def beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from analysis.arms import USUAL, ordered
 from analysis.groups import Group
 from analysis.results import Results
+from analysis.scales import scale, words
 from analysis.table import SPREAD, Column, Kind, Table
 from analysis.tables.notes import beneath, title
 from analysis.tables.rows import ARM, CONDITION, METRIC, NAMED, SEEDS, SPLIT, Row, gains
@@ -36,7 +37,7 @@ def overview(results: Results) -> Table:
 
     def why(row: Row) -> str:
         found = results.why(row.group) if row.group else []
-        more = [reason for reason in found if not reason.startswith("scale ")]
+        more = [reason for reason in found if row.group and reason != scale(row.group.first)]
         return "; ".join(more or found)
 
     def seeds(row: Row) -> str:
@@ -46,7 +47,7 @@ def overview(results: Results) -> Table:
     columns = (
         Column(header="", value=lambda row: row.group.first.title),
         Column(header="corpus", value=lambda row: row.group.first.corpus.get("name")),
-        Column(header="scale", value=lambda row: row.group.first.scale),
+        Column(header="scale", value=lambda row: words(row.group.first)),
         Column(header="test set", value=lambda row: split_name(row.split)),
         Column(header="metric", value=lambda row: metric_name(row.metric)),
         Column(header="seeds", value=seeds),

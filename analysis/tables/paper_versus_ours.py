@@ -36,6 +36,13 @@ def table(results: Results) -> Table:
     return _table("Under the paper's conditions", [RECIPE], rows)
 
 
+def brief(results: Results) -> Table:
+    """Returns the same lines with the arms that matter most, without notes."""
+    arms = ("baseline", "dsd", "finetune")
+    columns = [*_columns([]), *gains("our dsd's gain over {}", of="dsd")[1:]]
+    return replace(table(results), columns=columns, notes=(), in_words=lambda row: row.arm in arms)
+
+
 def zoo(results: Results) -> Table:
     """Returns the model zoo: a line for each network and metric, run or not."""
     rows: list[Row] = []
@@ -58,17 +65,7 @@ def _arms(row: Row, published: Mapping[str, Figure]) -> list[Row]:
 
 def _table(title: str, first: Sequence[Column], rows: Sequence[Row]) -> Table:
     """Returns rows as a table: the paper's baseline and DSD, and all arms of ours."""
-    columns = (
-        *first,
-        Column(header="", value=lambda row: row.title),
-        Column(header="metric", value=lambda row: metric_name(row.metric)),
-        *(METRIC, SPLIT, ARM, Column("paper", None, ALL_OF_PAPER)),
-        Column("", "paper: baseline", ALL_OF_PAPER, lambda row: row.published.get("baseline")),
-        Column("", "paper: DSD", ALL_OF_PAPER, lambda row: row.published.get("dsd")),
-        Column("", "paper: gain", value=_papers_gain),
-        *(SEEDS, Column("ours", "ours: {}", SPREAD), *gains(header=None)),
-        *gains("our dsd's gain over {}", of="dsd"),
-    )
+    columns = (*_columns(first), *gains("our dsd's gain over {}", of="dsd"))
     notes = []
     for row in rows:
         compared = {arm: row.published[arm] for arm in ("baseline", "dsd") if arm in row.published}
@@ -80,6 +77,19 @@ def _table(title: str, first: Sequence[Column], rows: Sequence[Row]) -> Table:
         *(title, columns, rows, once(notes)),
         line=lambda row: (row.title, row.metric, row.split, id(row.group)),
         across=lambda row: row.arm,
+    )
+
+
+def _columns(first: Sequence[Column]) -> tuple[Column, ...]:
+    return (
+        *first,
+        Column(header="", value=lambda row: row.title),
+        Column(header="metric", value=lambda row: metric_name(row.metric)),
+        *(METRIC, SPLIT, ARM, Column("paper", None, ALL_OF_PAPER)),
+        Column("", "paper: baseline", ALL_OF_PAPER, lambda row: row.published.get("baseline")),
+        Column("", "paper: DSD", ALL_OF_PAPER, lambda row: row.published.get("dsd")),
+        Column("", "paper: gain", value=_papers_gain),
+        *(SEEDS, Column("ours", "ours: {}", SPREAD), *gains(header=None)),
     )
 
 

@@ -1,13 +1,16 @@
 """Every comparison of dsd with the other arms: gains, intervals, tests, and what they show."""
 
+from collections.abc import Collection, Sequence
+
+from analysis.arms import arm as arm_of
 from analysis.groups import Group
 from analysis.results import Results
-from analysis.significance import Comparison, comparisons, sentence
+from analysis.significance import INTERVALS, SHOWN, Comparison, comparisons, sentence
 from analysis.sweeps import borrowed
-from analysis.table import INTERVAL, P_VALUE, SIGNED, Column, Table, text
+from analysis.table import INTERVAL, P_VALUE, SIGNED, Column, Kind, Table, text
 from analysis.tables.notes import title
 from analysis.tables.rows import ARM, CONDITION, METRIC, SPLIT
-from analysis.words import metric_name, split_name
+from analysis.words import effect, metric_name, split_name
 
 NOTES = (  # beneath the tables
     "n: seeds that both arms have. Gain: positive is better; mean and sample standard deviation of "
@@ -36,17 +39,39 @@ def tables(results: Results) -> list[Table]:
     return [_table(group, compared) for group, compared in found if compared]
 
 
+def brief(groups: Sequence[Group], against: Collection[str] = ()) -> Table:
+    """Returns dsd against every other arm (or some alone) in few columns: what each shows.
+
+    Of several groups, each is named.
+    """
+    rows = [one for group in groups for one in comparisons(group)]
+    rows = [one for one in rows if not against or one.over in against]
+    columns = [
+        *([Column(header="run", value=lambda row: title(row.group))] if len(groups) > 1 else []),
+        Column(header="DSD against", value=lambda row: arm_of(row.over).label),
+        *([TEST_SET] if any(len(group.splits) > 1 for group in groups) else []),
+        Column(header="verdict", value=lambda row: SHOWN.get(row.verdict, row.verdict)),
+        Column(header="gain (95 % interval)", kind=EFFECT, value=lambda row: row),
+        N,
+        Column(header="epochs of each", value=lambda row: "{:g}, {:g}".format(*row.epochs)),
+    ]
+    return Table("What the comparisons show", columns, rows, [INTERVALS])
+
+
 def _table(group: Group, found: list[Comparison]) -> Table:
     notes = (*map(sentence, found), *borrowed(group))
     name = f"{title(group)}: dsd's gain in {metric_name(group.first.metric)}"
     return Table(name, COLUMNS, found, notes)
 
 
+EFFECT = Kind(lambda row, n: effect(row.gain.mean, row.metric, row.interval, n))
+TEST_SET = Column(header="test set", value=lambda row: split_name(row.split))
+N = Column(header="n", value=lambda row: row.gain.n)
 COLUMNS = (
     *(*CONDITION, METRIC, SPLIT),
-    Column(header="test set", value=lambda row: split_name(row.split)),
+    TEST_SET,
     *(ARM, Column("over", "against"), Column("verdict")),
-    Column(header="n", value=lambda row: row.gain.n),
+    N,
     Column("gain", "gain ± sd", SIGNED),
     Column("relative_pct", "relative", text("{:+z.1f} %".format)),
     Column("paired_t", "95 % paired t", INTERVAL, lambda row: row.interval),

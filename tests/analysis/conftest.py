@@ -193,6 +193,7 @@ class House:
                 "carry_over": of.carry_over,
                 "path": [node.model_dump(mode="json") for node in nodes],
                 "seed": seed,
+                "dense_seed": of.dense_seed,
                 "corpus": fingerprint,
             },
             "parameters": 8,

@@ -54,9 +54,34 @@ def test_one_seed_is_hollow_and_what_lies_beyond_becomes_an_arrow(house):
     assert "+50.0 %, n 1" in [text.get_text() for text in axes.texts]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [
-        "ResNet-18\ntop-1 error (%), scale full",
+        "ResNet-18\ntop-1 error (%)",
         "ResNet-18\ntop-1 error (%), scale short",
     ]
+
+
+def test_on_a_phone_the_panels_stand_one_above_the_other_with_names_that_fit(house):
+    gained(house, 1.0, 1.2, 0.8)
+    gained(house, 2.0, 1.0, scale="mini", overrides=("phases.sparse.sparsity=0.123456789",))
+    found = groups(read_all(house.runs))
+    wide, narrow = forest.picture(found), forest.picture(found, narrow=True)
+    assert [[x for x, *_ in markers(axes)] for axes in narrow.axes] == [
+        [x for x, *_ in markers(axes)] for axes in wide.axes
+    ]
+    narrow.draw_without_rendering()
+    upper, lower = (axes.get_window_extent() for axes in narrow.axes)
+    assert upper.y0 > lower.y1
+    assert narrow.get_figwidth() * 96 < 360 - 32  # a phone's pixels less the page's margins
+    words = [text for axes in narrow.axes for text in axes.texts]
+    said = " ".join(text.get_text().replace("\n", " ") for text in words)
+    assert "top-1 error (%), miniature, phases.sparse.sparsity=0.123456789" in said
+    for text in words:
+        assert text.get_fontsize() >= 8
+        assert text.get_window_extent().x1 <= narrow.bbox.x1
+    for axes in narrow.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not any(
+            one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[i + 1 :]
+        )
 
 
 def test_nothing_to_compare_is_no_picture(house):

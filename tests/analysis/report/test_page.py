@@ -20,6 +20,11 @@ def built(house) -> str:
     return build(results.read(house.suite))
 
 
+def plain(text: str) -> str:
+    """Returns the text without its links and with plain spaces."""
+    return re.sub(r"</?a\b[^>]*>", "", text).replace("\u00a0", " ")
+
+
 class Tags(HTMLParser):
     """Every start tag with its attributes."""
 
@@ -39,7 +44,14 @@ def test_verdicts_come_first(house):
     text = built(house)
     first = text[text.index("<main>") : text.index('<section id="paper"')]
     assert "<figure>" in first
-    assert "DSD beats the baseline: gain +2.50 points of top-1 error" in first
+    row = first[first.index("images-resnet18, scale full") :].partition("</tr>")[0]
+    assert re.findall(r'data-of="([^"]+)"><span>(.*?)</span>', plain(row))[:4] == [
+        ("DSD against", "the baseline"),
+        ("verdict", "better"),
+        ("gain (95 % interval)", "+2.50 points (+1.26 to +3.74)"),
+        ("n", "3"),
+    ]
+    assert first.index("<table") < first.index("<figure>")
     assert "Here are our runs" not in first
 
 
@@ -62,7 +74,41 @@ def test_verdicts_come_first_where_the_claims_tasks_were_run(house):
     assert "better than the matched fine-tuning" in first
     assert "CIFAR-10, ResNet-20" in first
     assert "Losses of every arm" in first
-    assert first.index("<table>") < first.index("<figure>")
+    assert first.index('<table class="cards">') < first.index("<figure>")
+    assert "what would change it" in first
+    assert ">All figures of the verdicts<" in first
+
+
+def test_only_what_holm_leaves_standing_is_coloured(house):
+    (folder := house.suite.root / "recipes" / "cifar10").mkdir()
+    text = house.suite.recipes["images-resnet20"].read_text()
+    (folder / "resnet20.yaml").write_text(text)
+    for seed, gain in enumerate((2.0, 2.001, 2.002)):
+        house.run("baseline", seed, 30.0, recipe="cifar10-resnet20")
+        house.run("dsd", seed, 30.0, 33.0, 30.0 - gain, recipe="cifar10-resnet20")
+        house.run("finetune", seed, 30.0, 33.0, 27.0 + seed, recipe="cifar10-resnet20")
+    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', built(house), re.S)
+    kinds = {("dense baseline" in plain(row)): kind for kind, row in rows}
+    assert kinds == {True: "better", False: "open"}
+
+
+def test_a_phone_gets_a_forest_plot_of_its_own(house):
+    house.three_seeds()
+    text = built(house)
+    first = text[text.index('id="verdict"') : text.index('id="paper"')]
+    narrow, wide = (float(width) for width in re.findall(r'max-width: (\d+)px" viewBox', first))
+    assert narrow <= 360 - 32 < wide
+
+
+def test_terms_link_to_a_glossary_of_what_the_page_mentions(house):
+    house.three_seeds()
+    text = built(house)
+    links = set(re.findall(r'class="term" href="#([^"]+)"', text))
+    told = re.findall(r'<dt id="([^"]+)">', text)
+    assert links <= set(told)
+    assert {"term-mask", "term-matched-fine-tuning", "term-interval", "term-seed"} <= links
+    assert "term-WER".lower() not in told, "no speech here"
+    assert told == sorted(told)
 
 
 def test_text_from_records_is_escaped_everywhere(house):

@@ -1,0 +1,89 @@
+"""The verdicts' tables: a short one for README and the report, and one with every figure."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis import results
+from analysis.tables import files, verdicts
+from dsd.suite.folder import Suite
+
+ROOT = Path(__file__).parents[3]
+MADE = {"device": "cpu: one, 1 threads", "threads": 1, "train_seconds": 3600.0}
+RECIPE = "cifar10-resnet20"
+
+
+@pytest.fixture
+def ran(house):
+    """Three seeds of the task on CIFAR-10, and one of the random mask."""
+    (folder := house.suite.root / "recipes" / "cifar10").mkdir()
+    text = house.suite.recipes["images-resnet20"].read_text()
+    (folder / "resnet20.yaml").write_text(text)
+    house.three_seeds(recipe=RECIPE, made=MADE)
+    house.run("random", 0, 30.0, 31.0, 30.5, recipe=RECIPE, made=MADE)
+    return house
+
+
+def rows(grid) -> dict[str, dict[str, str]]:
+    """Returns a grid's rows by their claim: what is under each header."""
+    found = [dict(zip(grid.header, row, strict=True)) for row in grid.rows]
+    return {row["claim"]: row for row in found if row["task"] == "CIFAR-10, ResNet-20"}
+
+
+def test_the_short_table_says_what_was_tested_how_sure_and_how_many_seeds_it_takes(ran):
+    found = rows(verdicts.brief(ran.results, needed=True).grid())
+    assert [*found] == [
+        "better than the dense baseline",
+        "better than the matched fine-tuning",
+        "which weights are pruned matters",
+    ]
+    assert found["better than the matched fine-tuning"] == {
+        "task": "CIFAR-10, ResNet-20",
+        "claim": "better than the matched fine-tuning",
+        "verdict": "open: zero or the paper's",
+        "effect (95 % interval)": "+0.00 points (-2.48 to +2.48)",
+        "n": "3",
+        "n needed": "1,229, a third: 11,040",
+    }
+    one = found["which weights are pruned matters"]
+    assert (one["verdict"], one["n needed"]) == ("no verdict from n = 1", "unknown")
+    assert one["effect (95 % interval)"] == "+2.50 points"
+
+
+def test_the_report_says_the_hours_too(ran):
+    found = rows(verdicts.brief(ran.results).grid())
+    told = found["better than the matched fine-tuning"]["what would change it"]
+    assert told.startswith("1,229 seeds (+6,130.0 core-hours) for the paper's gain; ")  # 5 a seed
+    one = found["which weights are pruned matters"]["what would change it"]
+    assert one == "unknown: needs a second seed"
+
+
+def test_the_whole_table_and_its_csv_have_every_figure_run_or_not(ran):
+    page = ran.page("verdicts")
+    short, whole = page.grids
+    assert len(short.rows) == 3 < len(whole.rows)
+    csv = ran.csv("verdicts", "task", "claim")
+    assert len(csv) == len(whole.rows)
+    row = csv["CIFAR-10, ResNet-20", "better than the matched fine-tuning"]
+    assert (row["n_gain"], row["n_third"]) == ("1229", "11040")
+    assert int(row["n_gain_holm"]) > int(row["n_gain"])
+    assert float(row["more_hours"]) == 5 * (1229 - 3)
+    missing = csv["AN4, DeepSpeech", "dropping the mask matters"]
+    assert (missing["verdict"], missing["n_gain"], missing["more_hours"]) == ("not run", "", "")
+
+
+def test_readme_has_the_short_table_and_where_the_whole_one_is(ran):
+    readme = ran.suite.root / "README.md"
+    readme.write_text("<!-- verdicts:begin -->\n<!-- verdicts:end -->\n")
+    ran.write()
+    text = readme.read_text()
+    assert "| task | claim | verdict | effect (95 % interval) | n | n needed |" in text
+    for path in re.findall(r"\]\(([^)]+)\)", text):
+        assert (ran.suite.root / path).exists(), path
+
+
+def test_readme_stays_under_150_lines():
+    found = results.read(Suite(ROOT))
+    text = files.files(found, [])[ROOT / "README.md"]
+    assert text.count("\n") < 150
