@@ -67,8 +67,9 @@ def test_links_lead_somewhere(page):
         if (fault := broken(page, target))
     ]
     text = prose(page)
+    where = page.relative_to(ROOT)
     faults += [
-        f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]} is not there"
+        f"{where}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]} is not there"
         for match in NAMED.finditer(text)
         if not (ROOT / match[1]).exists()
     ]
