@@ -23,6 +23,7 @@ from torch import nn
 
 from benchmarks.pairs import ROOT, Way, compare, options, write
 from data.images import ImageSet
+from data.transforms import Cifar
 from dsd.suite.recipe import Recipe, load_recipe
 from dsd.suite.task import ALONE
 from dsd.training.device import Options
@@ -88,16 +89,17 @@ def random_images(number: int, pixels: int) -> ImageSet:
 def plain_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.device) -> Way:
     """Returns a function that trains one epoch more, as a script would."""
     optimizer = make_optimizer(recipe.optimizer, net.parameters(), recipe.phases["dense"].lr)
-    epochs = count()
+    epochs, cifar = count(), Cifar()
 
     def turn() -> float:
         net.train()
         total = torch.zeros((), device=device)
         for batch in task.batches(next(epochs), 0, ALONE):
-            images = batch["images"].to(device, non_blocking=True)
-            labels = batch["labels"].to(device, non_blocking=True)
+            pixels, labels, drawn = (
+                batch[name].to(device, non_blocking=True) for name in ("images", "labels", "drawn")
+            )
             optimizer.zero_grad()
-            loss = F.cross_entropy(net(images), labels)
+            loss = F.cross_entropy(net(cifar.colours(pixels.contiguous(), drawn)), labels)
             loss.backward()
             optimizer.step()
             total += loss.detach()

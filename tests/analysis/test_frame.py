@@ -50,7 +50,7 @@ def test_a_damaged_record_names_its_file(house):
 def test_the_snippet_of_the_page_prints_what_it_says(monkeypatch, capsys):
     page = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     section = page.split("## Results in Python")[1]
-    snippet, printed = re.findall(r"```(?:python)?\n(.*?)```", section, re.DOTALL)[:2]
+    snippet, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)[:2]
     monkeypatch.chdir(ROOT)
     exec(snippet, {})
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == printed.splitlines()

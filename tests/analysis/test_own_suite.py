@@ -17,7 +17,15 @@ def ran(own_suite, dsd):
     task = own_suite / "recipes" / "points" / "task.py"
     text = task.read_text().replace("error_pct", "wrong_share").replace("100 * float", "float")
     task.write_text(text.replace("100 * wrong", "wrong"))
-    done = dsd("run", *RUN, cwd=own_suite, POINTS=str(own_suite), OMP_NUM_THREADS="1")
+    done = dsd(
+        "run",
+        *RUN,
+        "--records",
+        "results/runs",
+        cwd=own_suite,
+        POINTS=str(own_suite),
+        OMP_NUM_THREADS="1",
+    )
     assert done.returncode == 0, done.stderr
     assert re.search(r"test wrong_share 0\.\d{4}\b", done.stderr), "four decimals of a share"
     return own_suite
