@@ -22,8 +22,8 @@ NOT_RUN = {  # a pattern of the whole command, or of `page: command` -> what it 
     r"torchrun .*": "ImageNet, and GPUs; two processes: tests/dsd/training/test_processes.py",
     r"dsd sweep flickr8k-neuraltalk --arm all --seed 0-2 --jobs 4": "Flickr-8K",
     r"dsd sweep .* --slurm .*": "Slurm: tests/dsd/sweep/test_slurm.py has it",
-    r"docs/your-images.md: dsd report --records runs/records": "records of one's own; README has it",
-    r"dsd status --live": "somebody who ends it: tests/dsd/sweep/test_local.py",
+    r"docs/your-images.md: dsd report --records runs/records": "records of the run above",
+    r"dsd status --live": "somebody to end it; without --live: test_local.py",
 }
 PYTHON = ("docs/python.md", "docs/analysis.md")  # pages whose Python needs no loop of the reader's
 
