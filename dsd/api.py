@@ -29,7 +29,7 @@ try:
     from dsd.training.device import choose_options
     from dsd.training.start import prepare
     from dsd.training.stop import Stop
-    from dsd.training.undisturbed import undisturbed
+    from dsd.training.undisturbed import interruptible, undisturbed
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
         f"{missing.name} is missing; open_suite needs pip install 'dsd-training[cli]'",
@@ -91,7 +91,7 @@ class OpenSuite:
         settings: ["phases.dense.epochs=3", ...]; the other parameters are the command's options.
         A finished phase is not trained again, and an interrupted one resumes to the same bits.
         The process is left as it was: random generators, torch's settings, accelerate's. Raises
-        UserError for what the command refuses.
+        UserError for what the command refuses, KeyboardInterrupt, after a checkpoint, for Ctrl-C.
         """
         if isinstance(settings, str):
             raise UserError(f"settings={settings!r}: give a list, [{settings!r}]")
@@ -103,6 +103,7 @@ class OpenSuite:
         words |= {"--precision": precision} if precision else {}
         words |= {"--workers": str(workers)} if workers is not None else {}
         command = ["run", recipe, *settings, *(word for pair in words.items() for word in pair)]
+        stop = Stop()
         with undisturbed():
             training = prepare(
                 self.suite,
@@ -113,12 +114,13 @@ class OpenSuite:
                 scale=scale,
                 device=device,
                 options=choose_options(device, fast, precision=precision),
-                stop=Stop(),
+                stop=stop,
                 runs=self.runs,
                 workers=workers,
                 words=[*command, *(["--fast"] if fast else [])],
             )
-            (finished,) = training.train()
+            with interruptible(stop):
+                (finished,) = training.train()
         return TrainedRun(self.suite, finished.record, finished.weights)
 
     def trained(self, run: str | Path) -> "TrainedRun":

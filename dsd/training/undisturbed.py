@@ -1,12 +1,16 @@
 """Training inside somebody else's process, which goes on afterwards as if nothing had been."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import torch
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from dsd.training.random_state import rng_state, set_rng_state
+from dsd.training.stop import Stop, Stopped
 
 
 @contextmanager
@@ -35,3 +39,28 @@ def undisturbed() -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = cudnn
+
+
+@contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Has an interrupt (Ctrl-C, a notebook's button) stop the training with a checkpoint.
+
+    Raises KeyboardInterrupt then; a second interrupt does so at once. Python hears of interrupts
+    in its main thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.reason:
+            raise KeyboardInterrupt
+        stop.reason = "interrupted"
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    except Stopped as stopped:
+        raise KeyboardInterrupt(f"{stopped}; the same call resumes from here") from None
+    finally:
+        signal.signal(signal.SIGINT, before)

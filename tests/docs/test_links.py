@@ -61,18 +61,13 @@ def broken(page: Path, target: str) -> str | None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    faults = [
-        f"{page.relative_to(ROOT)}:{line}: {fault}"
-        for line, target in links(page)
-        if (fault := broken(page, target))
-    ]
+    found = [(line, broken(page, target)) for line, target in links(page)]
     text = prose(page)
-    where = page.relative_to(ROOT)
-    faults += [
-        f"{where}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]} is not there"
-        for match in NAMED.finditer(text)
-        if not (ROOT / match[1]).exists()
-    ]
+    for named in NAMED.finditer(text):
+        if not (ROOT / named[1]).exists():
+            found.append((text.count("\n", 0, named.start()) + 1, f"{named[1]} is not there"))
+    name = page.relative_to(ROOT)
+    faults = [f"{name}:{line}: {fault}" for line, fault in found if fault]
     assert not faults, "\n".join(faults)
 
 

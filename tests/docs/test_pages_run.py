@@ -12,7 +12,7 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, Command, blocks, commands
 
-NOT_RUN = {  # a pattern of the whole command -> what it needs
+NOT_RUN = {  # a pattern of the whole command, or of `page: command` -> what it needs
     r"make test": "these are the tests",
     r".*/path.*": "a corpus",
     r"dsd verify an4 an4|AN4=an4 dsd run .*": "the corpus AN4",
@@ -22,15 +22,19 @@ NOT_RUN = {  # a pattern of the whole command -> what it needs
     r"torchrun .*": "ImageNet, and GPUs; two processes: tests/dsd/training/test_processes.py",
     r"dsd sweep flickr8k-neuraltalk --arm all --seed 0-2 --jobs 4": "Flickr-8K",
     r"dsd sweep .* --slurm .*": "Slurm: tests/dsd/sweep/test_slurm.py has it",
-    r"dsd status --live": "somebody who ends it: tests/dsd/sweep/test_local.py",
+    r"docs/your-images.md: dsd report --records runs/records": "records of the run above",
+    r"dsd status --live": "somebody to end it; without --live: test_local.py",
 }
 PYTHON = ("docs/python.md", "docs/analysis.md")  # pages whose Python needs no loop of the reader's
 
 
 def needs(command: Command) -> str | None:
     """Returns what a command needs that is not here, None where it is run."""
-    found = (need for text, need in NOT_RUN.items() if re.fullmatch(text, command.text))
-    return next(found, None)
+    return next((need for text, need in NOT_RUN.items() if _is(text, command)), None)
+
+
+def _is(text: str, command: Command) -> bool:
+    return any(re.fullmatch(text, of) for of in (command.text, f"{command.page}: {command.text}"))
 
 
 ALL = [command for page in PAGES for command in commands(page)]
@@ -39,7 +43,7 @@ RUN = [page for page in PAGES if any(not needs(command) for command in commands(
 
 def test_what_is_not_run_is_on_a_page():
     for text in NOT_RUN:
-        assert any(re.fullmatch(text, command.text) for command in ALL), text
+        assert any(_is(text, command) for command in ALL), text
     assert len([command for command in ALL if not needs(command)]) > 20
 
 

@@ -1,8 +1,10 @@
 """A suite from Python: what it trains is what the command trains, and the process goes on as it
 was."""
 
+import os
 import random
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -15,6 +17,7 @@ from accelerate import Accelerator
 import analysis
 from analysis.figures import budgets, curves, forest, histograms
 from dsd import UserError, open_suite
+from dsd.training.progress import Reporter
 from tests.dsd.running import undated
 
 PLAIN = """
@@ -100,6 +103,27 @@ def test_the_process_goes_on_as_it_was(suite):
     assert own.device.type == "cpu"
     with pytest.raises(UserError, match="trained with other settings"):  # a precision of its own
         suite.run("points-mlp", scale="mini", arm="baseline")
+
+
+def test_an_interrupt_leaves_a_checkpoint_and_the_same_call_goes_on(suite, monkeypatch, capfd):
+    show, before = Reporter.step, signal.getsignal(signal.SIGINT)
+
+    def interrupt(self, done, examples):
+        show(self, done, examples)
+        if done == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Reporter, "step", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="the same call resumes"):
+        suite.run("points-mlp", scale="mini")
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
+    resumed = suite.run("points-mlp", scale="mini")
+    assert "resumed at step 11 of 24" in capfd.readouterr().err
+    whole = open_suite(suite.suite.root, suite.runs.parent / "whole").run(
+        "points-mlp", scale="mini"
+    )
+    assert undated(resumed.record_file) == undated(whole.record_file)
 
 
 @pytest.mark.parametrize(
