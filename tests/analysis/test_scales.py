@@ -1,4 +1,4 @@
-"""Scales in words: every one of the suite's recipes has some, and one of a user's keeps its name."""
+"""Scales in words: each of the suite's recipes has some, one of a user's keeps its name."""
 
 from pathlib import Path
 from types import SimpleNamespace
