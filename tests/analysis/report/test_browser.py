@@ -194,7 +194,8 @@ def test_on_a_phone_verdicts_are_cards_and_the_forest_plot_fits(browser):
     labels = card.locator("td").evaluate_all(
         "all => all.map(one => getComputedStyle(one, '::before').content)"
     )
-    assert labels[0] == '"claim"' and labels[-1] == '"what would change it"'
+    assert labels[0] == '"claim"'
+    assert labels[-1] == '"what would change it"'
     assert not first.locator(".beyond-a-phone").is_visible()
     plot = first.locator(".on-a-phone svg")
     assert plot.bounding_box()["width"] <= PHONE["width"]
@@ -223,7 +224,7 @@ def test_print_has_the_whole_tables_on_white(browser):
     found.page.emulate_media(media="print")
     paper = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
     wide = found.page.evaluate(
-        """[...document.querySelectorAll("table")].filter((one) => one.offsetParent)
+        """[...document.querySelectorAll("table")].filter((one) => one.checkVisibility())
           .map((one) => one.getBoundingClientRect().right).filter((right) => right > innerWidth)"""
     )
     found.context.close()
