@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import NamedTuple
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 
 class Term(NamedTuple):
@@ -146,21 +147,21 @@ def anchor(term: Term) -> str:
 
 def linked(text: object) -> Markup:
     """Returns a text, escaped, with a link at the first mention of each term."""
+    words, made, end = str(text), Markup(), 0
     seen: set[str] = set()
-
-    def link(found: re.Match[str]) -> str:
+    for found in _ANY.finditer(words):
         term = _called(found[0])
-        if term.name in seen:
-            return found[0]
+        made += words[end : found.start()]
+        link = Markup('<a class="term" href="#{}">{}</a>').format(anchor(term), found[0])
+        made += found[0] if term.name in seen else link
+        end = found.end()
         seen.add(term.name)
-        return f'<a class="term" href="#{anchor(term)}">{found[0]}</a>'
-
-    return Markup(_ANY.sub(link, str(escape(text))))
+    return made + words[end:]
 
 
 def told(page: str) -> Mapping[str, Term]:
     """Returns {anchor: term} of the terms that a page mentions, in alphabetical order."""
-    words = re.sub(r"<script.*?</script>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.S)
+    words = unescape(re.sub(r"<script.*?</script>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.S))
     mentioned = {_called(found[0]) for found in _ANY.finditer(words)}
     return {anchor(one): one for one in sorted(mentioned, key=lambda one: one.name.lower())}
 

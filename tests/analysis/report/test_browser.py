@@ -82,7 +82,7 @@ def column(table: Locator, number: int) -> list[str]:
 
 
 def test_a_table_sorts_by_number_up_and_down_with_what_was_not_run_last(visit):
-    table = first_table(visit.page, "DeepSpeech on AN4 (an4-deepspeech, scale width256)")
+    table = first_table(visit.page, "(an4-deepspeech, scale width256)")
     before = column(table, 2)
     table.locator("thead button").nth(1).click()
     up = column(table, 2)
@@ -107,7 +107,7 @@ def test_a_table_sorts_by_number_up_and_down_with_what_was_not_run_last(visit):
 
 
 def test_rows_stay_whole_when_a_table_is_sorted(visit):
-    table = first_table(visit.page, "DeepSpeech on AN4 (an4-deepspeech, scale width256)")
+    table = first_table(visit.page, "(an4-deepspeech, scale width256)")
     rows = sorted(table.locator("tbody tr").all_inner_texts())
     table.locator("thead button").nth(1).click()
     assert sorted(table.locator("tbody tr").all_inner_texts()) == rows
@@ -181,6 +181,55 @@ def test_a_phone_needs_no_sideways_scrolling(browser):
     width = found.page.evaluate("document.documentElement.scrollWidth")
     found.context.close()
     assert width <= PHONE["width"]
+
+
+def test_on_a_phone_verdicts_are_cards_and_the_forest_plot_fits(browser):
+    found = Visit(browser, viewport=PHONE)
+    first = found.page.locator("#verdict")
+    card = first.locator("table.cards tbody tr").first
+    cells = card.locator("td").all()
+    tops = [cell.bounding_box()["y"] for cell in cells]
+    assert tops == sorted(set(tops)), "one beneath the other"
+    assert all(cell.bounding_box()["width"] < PHONE["width"] for cell in cells)
+    labels = card.locator("td").evaluate_all(
+        "all => all.map(one => getComputedStyle(one, '::before').content)"
+    )
+    assert labels[0] == '"claim"'
+    assert labels[-1] == '"what would change it"'
+    assert not first.locator(".beyond-a-phone").is_visible()
+    plot = first.locator(".on-a-phone svg")
+    assert plot.bounding_box()["width"] <= PHONE["width"]
+    heights = plot.locator("text").evaluate_all("all => all.map(one => one.getBBox().height)")
+    shown = plot.evaluate("one => one.getBoundingClientRect().width / one.viewBox.baseVal.width")
+    assert min(heights) * shown >= 10  # pixels, with the line's leading
+    found.context.close()
+
+
+def test_on_a_screen_the_wide_forest_plot_is_shown(visit):
+    first = visit.page.locator("#verdict")
+    assert first.locator(".beyond-a-phone svg").is_visible()
+    assert not first.locator(".on-a-phone").is_visible()
+
+
+def test_a_term_leads_to_its_meaning(visit):
+    link = visit.page.locator("#verdict a.term").first
+    link.click()
+    told = visit.page.locator(":target")
+    assert told.inner_text().lower() in link.inner_text().lower()
+    assert told.is_visible()
+
+
+def test_print_has_the_whole_tables_on_white(browser):
+    found = Visit(browser, color_scheme="dark", viewport={"width": 690, "height": 900})
+    found.page.emulate_media(media="print")
+    paper = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    wide = found.page.evaluate(
+        """[...document.querySelectorAll("table")].filter((one) => one.checkVisibility())
+          .map((one) => one.getBoundingClientRect().right).filter((right) => right > innerWidth)"""
+    )
+    found.context.close()
+    assert paper == "rgb(255, 255, 255)"
+    assert wide == []
 
 
 def test_what_can_be_seen_can_be_named_and_reached_by_keyboard(visit):

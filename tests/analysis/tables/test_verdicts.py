@@ -10,7 +10,10 @@ from analysis.tables import files, verdicts
 from dsd.suite.folder import Suite
 
 ROOT = Path(__file__).parents[3]
-MADE = {"device": "cpu: one, 1 threads", "threads": 1, "train_seconds": 3600.0}
+MADE = {
+    **{"date": "2020-01-02", "revision": "1", "precision": "fp32"},
+    **{"device": "cpu: one, 1 threads", "threads": 1, "train_seconds": 3600.0},
+}
 RECIPE = "cifar10-resnet20"
 
 
