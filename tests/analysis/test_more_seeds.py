@@ -35,17 +35,10 @@ def test_a_correction_for_more_tests_needs_more_seeds():
 
 def test_too_many_seeds_are_no_crash():
     assert needed(1000.0, 0.01) is None
-<<<<<<< HEAD
-    assert verdict(1000.0, -1000.0, gain=0.01).would_change == (
-        "more than 1,000,000 seeds for the paper's gain; "
-        "more than 1,000,000 seeds for a third of it"
-    )
-=======
     told = "more than 1,000,000 seeds for {}"
     assert verdict(1000.0, -1000.0, gain=0.01).would_change.split("; ") == [
         *map(told.format, ("the paper's gain", "a third of it"))
     ]
->>>>>>> adad4dcfcb8e1cbeeaed7888c0829c6bfc4bbd91
 
 
 @pytest.mark.parametrize(

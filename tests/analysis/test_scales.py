@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Scales in words: the suite's recipes have some, and one of a user's keeps its name."""
-=======
 """Scales in words: each of the suite's recipes has some, one of a user's keeps its name."""
->>>>>>> adad4dcfcb8e1cbeeaed7888c0829c6bfc4bbd91
 
 from pathlib import Path
 from types import SimpleNamespace
