@@ -109,7 +109,7 @@ def test_markup_in_a_path_is_text(dsd, own_suite):
     runs = own_suite / "[red]x[/b]"
     done = dsd(*RUN, "--runs", str(runs), cwd=own_suite)
     assert done.returncode == 0, done.stderr
-    assert f"record: {runs}" in done.stderr
+    assert f"record:  {runs}" in done.stderr
 
 
 FAULTY = "\n\ndef verify(folder):\n    raise KeyError('what \\x1b[31m nobody foresaw')\n"

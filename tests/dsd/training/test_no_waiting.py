@@ -18,7 +18,7 @@ IN_A_STEP = {
     "dsd/training/prefetch.py": (),
     "dsd/pruning/sparsifier.py": ("_after_step", "_apply", "_by_weight"),
     "recipes/images.py": ("loss", "_floats"),
-    "recipes/captions.py": ("loss",),
+    "recipes/captioning.py": ("loss",),
     "recipes/speech.py": ("loss",),
     "data/colours.py": ("__call__", "_drawn"),
     **{f"models/{path.name}": () for path in (ROOT / "models").glob("*.py")},
