@@ -116,7 +116,7 @@ def test_auxiliary_heads_count_with_their_weight():
     batch = {"images": torch.zeros(4), "labels": torch.arange(4)}
     task = ImageTask.__new__(ImageTask)
     task._settings = type("Settings", (), {"aux_weight": 0.3})()
-    task._colours = None
+    task._colours = lambda images, drawn: images
 
     class Heads(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
