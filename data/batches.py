@@ -50,7 +50,10 @@ class Reader(Generic[T]):
         here = (self._dataset[job] for job in jobs)
         for item in self._in_workers(jobs) if self._workers else here:
             if isinstance(item, UserError):
-                raise item
+                try:
+                    raise item
+                finally:
+                    del item  # a cycle through the traceback would end the workers out of order
             yield item
 
     def _in_workers(self, jobs: Sequence[Any]) -> Iterable[T | UserError]:
