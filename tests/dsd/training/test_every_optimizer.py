@@ -46,7 +46,12 @@ def test_all_of_torch_but_two_are_there():
         assert known | {"weight_decay"} <= settings(name), "what is written down is torch's"
 
 
-@pytest.mark.parametrize("name", ALL)
+OFTEN = ("sgd", "rmsprop_eps_inside", "adamw", "muon")  # each kind of state; the others are slow
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.slow) for name in ALL]
+)
 def test_stopped_often_it_ends_with_the_same_bits(own_suite, tmp_path, name):
     short = ["phases.dense.epochs=0.5", "phases.sparse.epochs=0.5", "phases.redense.epochs=0.5"]
     overrides = [*given(name), *short]
