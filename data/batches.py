@@ -39,7 +39,7 @@ class Reader(Generic[T]):
 
     def __init__(self, dataset: Dataset[T | UserError], workers: int) -> None:
         self._dataset, self._workers = dataset, workers
-        self._jobs: list[Any] = []  # of the epoch; the loader reads it anew each time
+        self._jobs: list[Any] = []  # of the epoch; the loader reads it again each time
         self._loader: DataLoader[T | UserError] | None = None
 
     def __call__(self, jobs: Sequence[Any]) -> Iterator[T]:

@@ -2,7 +2,7 @@
 
 All of Caffe's preprocessing begins by squashing a picture to one fixed size, so its pixels can be
 kept, exactly. They fill in as pictures are read, by any number of processes at once; a picture
-counts while its checksum holds, so that what a crash or a full disk left is read anew.
+counts while its checksum holds, so that what a crash or a full disk left is read again.
 """
 
 import hashlib

@@ -65,5 +65,5 @@ def _read(path: Path) -> dict[str, str]:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     matches = [LINE.fullmatch(line) for line in text.splitlines()]
     if not matches or not all(matches):
-        raise UserError(f"{path}: damaged; restore it, or remove it to write it anew")
+        raise UserError(f"{path}: damaged; restore it, or remove it to write it again")
     return {match[2]: match[1] for match in matches if match}

@@ -74,7 +74,7 @@ def sweep(wanted: Wanted, slots: int | None, cluster: dict[str, Any] | None, dry
         say("all jobs are finished")
         return 0
     waiting = _behind(jobs, failures)
-    say(f"{len(failures)} jobs failed, {waiting} wait for them; mend it and give the command again")
+    say(f"{len(failures)} jobs failed, {waiting} wait for them; fix it and give the command again")
     return 1
 
 
