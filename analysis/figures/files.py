@@ -1,6 +1,6 @@
 """Pictures as files: `dsd figures` draws the standard ones, other commands one each.
 
-A PNG holds the checksum of the SVG that the same picture gives: whether it is stale can be told
+A PNG holds the checksum of the SVG that the same picture gives: whether it is stale can be seen
 without the SVG, and does not depend on how a machine renders dots.
 """
 
