@@ -111,9 +111,10 @@ def tables(
         typer.Option(help="Write the tables as LaTeX into this folder, and nothing else."),
     ] = None,
 ) -> None:
-    """Prints the tables of all runs and writes results/tables/, docs/recipes.md and README's table.
+    """Writes results/tables/, docs/recipes.md and README's tables; prints what came out in short.
 
     Runs under the paper's conditions stand beside its figures; all others have tables of their own.
+    With --records or --scale the tables are printed, all of them.
 
     Examples: `dsd tables --scale mini`, `dsd tables --latex paper/tables`
     """
@@ -131,14 +132,18 @@ def tables(
         if latex:
             _report(files.write_latex(pages, latex))
             return
-        if not check:
-            beside = scale in (None, "full") and (found.of_paper or not records)
-            files.show(pages, Console(highlight=False), beside, files.legend(found))
         if check:
             files.check(suite, files.files(found, pages))
-        elif not records and not scale:
-            for path in files.write(files.files(found, pages)):
-                print(f"wrote {path.relative_to(suite.root)}")
+            return
+        console = Console(highlight=False)
+        if records or scale:
+            beside = scale in (None, "full") and (found.of_paper or not records)
+            files.show(pages, console, beside, files.legend(found))
+            return
+        files.summary(found).show(console)
+        for path in files.write(files.files(found, pages)):
+            print(f"wrote {path.relative_to(suite.root)}")
+        print("all tables: results/tables/, and on one page with dsd report")
 
 
 def figures(

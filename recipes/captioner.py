@@ -7,7 +7,7 @@ from pathlib import Path
 from data.captions import Vocabulary
 from dsd.errors import UserError
 from dsd.runs import checkpoint
-from dsd.suite.scores import not_finite
+from dsd.suite.finite import not_finite
 from models.neuraltalk import NeuralTalk
 from models.neuraltalk_checkpoint import read_original
 from recipes.image_features import Encoder

@@ -9,8 +9,8 @@ from data.spectrogram import spectrogram
 from data.speech import ALPHABET
 from dsd.errors import UserError
 from dsd.runs import checkpoint
+from dsd.suite.finite import not_finite
 from dsd.suite.recipe import validate
-from dsd.suite.scores import not_finite
 from recipes.speech import Settings, network, transcripts
 
 

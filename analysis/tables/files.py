@@ -99,7 +99,7 @@ def _papers(results: Results) -> list[Page]:
         Page(
             "verdicts",
             "What our runs say of the paper's claims",
-            [verdicts.brief(results), verdicts.table(results)],  # with the paper's: run or not
+            [verdicts.by_claim(results), verdicts.brief(results), verdicts.table(results)],
             legend=verdicts.NOTES,
         ),
         Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),
@@ -159,6 +159,12 @@ def _ours(results: Results) -> list[Page]:
 def legend(results: Results) -> Sequence[str]:
     """Returns what is said beneath tables; nothing of the paper where no run is of it."""
     return [line for line in LEGEND if results.of_paper or line != UNVERIFIED]
+
+
+def summary(results: Results) -> Grid:
+    """Returns what came out, in one table: of the paper's claims, or of a suite's own runs."""
+    claims = verdicts.by_claim(results).grid()
+    return claims if claims.rows else other_conditions.overview(results).grid()
 
 
 def show(
@@ -244,11 +250,11 @@ def _images(results: Results) -> list[Page]:
 
 def _readme(results: Results) -> dict[str, str]:
     """Returns README's tables by the name in their markers, few columns beneath its headings."""
-    ours = verdicts.brief(results, needed=True).grid()
+    ours = verdicts.by_claim(results).grid()
     papers = paper_versus_ours.brief(results).grid()
     ours, papers = replace(ours, title=""), replace(papers, title="")
     return {
-        "verdicts": _joined([ours], [verdicts.BRIEF_NOTE, VERDICTS_WHOLE])
+        "verdicts": _joined([ours], [verdicts.BY_CLAIM_NOTE, VERDICTS_WHOLE])
         if ours.rows
         else "No runs yet.\n",
         "table": _joined([papers], [PAPER_WHOLE]),

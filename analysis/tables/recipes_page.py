@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from analysis.arms import ordered
 from analysis.grid import Grid
 from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Recipe
+from dsd.suite.recipe import Recipe, scales
 
 INTRO = """\
 # Recipes and arms
@@ -43,8 +41,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
     arms = Grid(recipe.title, header, rows, tuple(facts(recipe)))
-    scales = yaml.safe_load(suite.recipes[name].read_text(encoding="utf-8")).get("scales") or {}
-    lines = [_scale(recipe, suite.recipe(name, scale)) for scale in scales]
+    lines = [_scale(recipe, suite.recipe(name, each)) for each in scales(suite.recipes[name])]
     return f"## {name}\n\n{arms.markdown()}" + "".join(lines)
 
 

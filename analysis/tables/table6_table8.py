@@ -1,15 +1,16 @@
 """The paper's tables 6 and 8: parameters of the Deep Speech networks, layer by layer, and ours."""
 
-from functools import cache
-from typing import NamedTuple
+import hashlib
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import torch
-from torch import Tensor, nn
-
+from analysis.cache import remember
 from analysis.results import Results
 from analysis.table import Column, Table, text
-from models import build
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 class Printed(NamedTuple):
@@ -82,20 +83,46 @@ def table(results: Results, one: Printed) -> Table:
     return Table(one.title, columns, rows, one.notes, in_csv=lambda row: row is not total)
 
 
-@cache
 def _counts(network: str, layers: tuple[str, ...]) -> list[int]:
-    """Returns how many parameters each row's modules have.
+    """Returns how many parameters each row's modules have; kept for as long as models/ is the same.
+
+    Building a network imports torch.
+    """
+    counts = []
+    for row in layers:
+        key = ["parameters", network, row, _code()]
+        counts.append(int(remember(key, partial(_parameters, network, row))))
+    return counts
+
+
+@cache
+def _code() -> str:
+    files = sorted(MODELS.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _parameters(network: str, row: str) -> int:
+    modules = tuple(f"{module}." for module in row.split(", "))
+    return sum(n for name, n in _sizes(network).items() if name.startswith(modules))
+
+
+@cache
+def _sizes(network: str) -> dict[str, int]:
+    """Returns the parameters of each module.
 
     The network takes no memory, and its weights are not drawn: on the meta device that alone would
     import most of torch's compiler.
     """
-    with torch.device("meta"), patch.multiple(nn.init, normal_=_undrawn, orthogonal_=_undrawn):
-        sizes = {name: p.numel() for name, p in build(network).named_parameters()}
-    rows = [tuple(f"{module}." for module in row.split(", ")) for row in layers]
-    return [sum(n for name, n in sizes.items() if name.startswith(row)) for row in rows]
+    import torch
+
+    from models import build
+
+    undrawn = patch.multiple(torch.nn.init, normal_=_undrawn, orthogonal_=_undrawn)
+    with torch.device("meta"), undrawn:
+        return {name: p.numel() for name, p in build(network).named_parameters()}
 
 
-def _undrawn(tensor: Tensor, *_: object, **__: object) -> Tensor:
+def _undrawn(tensor: Any, *_: object, **__: object) -> Any:
     return tensor
 
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from analysis.claims import TASKS, Task
+from analysis.claims import CLAIMS, TASKS, Task
 from analysis.groups import Group
-from analysis.more_seeds import seeds
 from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import INTERVAL, MEAN, P_VALUE, Column, Kind, Table, text
-from analysis.verdicts import Verdict, group_of, reborn_pct, verdicts
-from analysis.words import NOTHING, effect, metric_name, plus_minus, signed_mean
+from analysis.verdicts import group_of, reborn_pct, verdicts
+from analysis.words import effect, metric_name, plus_minus, signed_mean
 
 NOTES = (
     "Effect: dsd against the other arm, paired by seed, mean ± sd; positive: as the paper claims. "
@@ -24,14 +23,14 @@ NOTES = (
     "Excluded: it has zero in it and lies below the paper's gain. Open: it has both in it. Not "
     "run: see docs/evidence.md.",
 )
-BRIEF_NOTE = (
-    "Effect: dsd against the other arm, paired by seed; positive: as the paper claims. n needed: "
-    "the seeds that show the paper's gain, and a third of it, with power 0.8 at the spread seen, "
-    "which is rough where n is small."
+BY_CLAIM_NOTE = (
+    "Effect with its 95 % interval: dsd against the other arm, paired by n seeds; positive: as the "
+    "paper claims."
 )
 TITLE = "What our runs say of the paper's claims"
 SIGNED = Kind(lambda value, n: signed_mean(value, n) if value else "-", MEAN.cells)
 EFFECT = Kind(lambda row, n: effect(row.effect.mean, row.metric, row.interval, n))
+VERDICT = Kind(lambda row, n: f"{row.words}; {EFFECT.text(row, n)}, n {len(row.effects)}")
 NUMBER = Kind(lambda value, n: "-" if value is None else f"{value:.{n}f}")
 
 
@@ -42,20 +41,25 @@ def table(results: Results, ran: bool = False) -> Table:
     return Table("All figures of the verdicts", COLUMNS, rows)
 
 
-def brief(results: Results, needed: bool = False) -> Table:
-    """Returns the claims that were tested in few columns; `needed`: seeds as numbers alone."""
+def by_claim(results: Results) -> Table:
+    """Returns a row for each claim that was tested, with a column for each task."""
+    tested = [one for one in verdicts(results.groups) if one.effects]
+    rows = sorted(tested, key=lambda row: CLAIMS.index(row.claim))
+    return Table(
+        TITLE,
+        (CLAIM, Column(header="{}", kind=VERDICT, value=lambda row: row)),
+        rows,
+        acted(results),
+        line=lambda row: row.claim,
+        across=lambda row: row.task.name,
+        in_csv=lambda row: False,
+    )
+
+
+def brief(results: Results) -> Table:
+    """Returns the claims that were tested in few columns."""
     rows = [one for one in verdicts(results.groups) if one.effects]
-    columns = (*BRIEF, N_NEEDED if needed else WOULD_CHANGE)
-    return Table(TITLE, columns, rows, acted(results), in_csv=lambda row: False)
-
-
-def n_needed(found: Verdict) -> str:
-    """Writes the seeds for the paper's gain and for a third of it, as "5, a third: 30"."""
-    if found.detectable is None:
-        return "unknown"
-    if found.size is None:
-        return NOTHING
-    return f"{seeds(found.needed())}, a third: {seeds(found.needed(1 / 3))}"
+    return Table("What would change it", BRIEF, rows, in_csv=lambda row: False)
 
 
 def acted(results: Results) -> list[str]:
@@ -134,9 +138,8 @@ BRIEF = (
     Column(header="verdict", value=lambda row: row.words),
     Column(header="effect (95 % interval)", kind=EFFECT, value=lambda row: row),
     N,
+    Column(header="what would change it", value=lambda row: row.would_change),
 )
-N_NEEDED = Column(header="n needed", value=n_needed)
-WOULD_CHANGE = Column(header="what would change it", value=lambda row: row.would_change)
 OF_LOSSES = (
     TASK,
     Column("arm", "arm"),

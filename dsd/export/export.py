@@ -16,9 +16,9 @@ from dsd.runs import checkpoint
 from dsd.runs.files import write_atomically
 from dsd.runs.finished import Trained, find
 from dsd.runs.tree import address
+from dsd.suite.finite import finite_outputs, not_finite
 from dsd.suite.folder import Suite
 from dsd.suite.recipe import validate
-from dsd.suite.scores import finite_outputs, not_finite
 from dsd.suite.task import Plain
 
 FILES = ("model.safetensors", "config.json", "inference_cost.json", "README.md")

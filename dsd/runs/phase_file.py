@@ -10,17 +10,19 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from dsd.errors import UserError
-from dsd.pruning.statistics import Histogram
 from dsd.runs import sealed
 from dsd.runs.files import write_atomically
 from dsd.runs.settings import Settings
 from dsd.suite.recipe import validate
+
+if TYPE_CHECKING:  # it imports torch, which reading a file doesn't need
+    from dsd.pruning.statistics import Histogram
 
 FORMAT = 3
 REMEDY = "put the file back, or remove it and train the phase again"
@@ -114,7 +116,7 @@ def unpack(data: bytes, where: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{where}: damaged ({' '.join(str(error).split())}); {REMEDY}") from None
 
 
-def pack_histograms(stages: Sequence[Mapping[str, Histogram]]) -> dict[str, np.ndarray]:
+def pack_histograms(stages: Sequence[Mapping[str, "Histogram"]]) -> dict[str, np.ndarray]:
     """Returns the arrays of stages, each {layer: histogram}; all have the same layers."""
     return {
         f"{WEIGHTS}/{number}/{part}": _small(np.array([one[part] for one in layers.values()]))  # type: ignore[literal-required]

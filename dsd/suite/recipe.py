@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -273,18 +274,7 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
     is. Its name comes from its path, `recipes/<corpus>/<network>.yaml`. Raises UserError with the
     file and the key.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        check_plain(raw)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: a recipe is a mapping of keys, see CONTRIBUTING.md")
-    scales = raw.pop("scales", None) or {}
-    if not isinstance(scales, dict) or any(
-        not isinstance(s, dict | type(None)) for s in scales.values()
-    ):
-        raise UserError(f"{path}: scales: each scale is a mapping of the keys it changes")
+    raw, scales = _read(path)
     if scale != "full":
         if scale not in scales:
             raise UserError(
@@ -301,6 +291,33 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
             )
     names = {"name": f"{path.parent.name}-{path.stem}", "corpus": path.parent.name, "scale": scale}
     return validate(Recipe, {**raw, **names}, str(path))
+
+
+def scales(path: Path) -> list[str]:
+    """Returns the names of a recipe's scales beside "full". Raises UserError as `load_recipe`."""
+    return list(_read(path)[1])
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns a recipe's keys, and its scales: the keys that each changes."""
+    try:
+        raw = _parsed(path.read_text(encoding="utf-8"))
+        check_plain(raw)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys, see CONTRIBUTING.md")
+    scales = raw.get("scales") or {}
+    if not isinstance(scales, dict) or any(
+        not isinstance(s, dict | type(None)) for s in scales.values()
+    ):
+        raise UserError(f"{path}: scales: each scale is a mapping of the keys it changes")
+    return {key: value for key, value in raw.items() if key != "scales"}, scales
+
+
+@lru_cache(maxsize=256)  # the tables read a recipe once for each of its scales
+def _parsed(text: str) -> Any:
+    return yaml.safe_load(text)
 
 
 def validate(model: type[M], raw: dict[str, Any], where: str) -> M:

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from dsd.runs import record
-from dsd.suite.scores import finite_outputs, not_finite
+from dsd.suite.finite import finite_outputs, not_finite
 from dsd.suite.task import Task
 from dsd.training import distributed
 from dsd.training.prefetch import on_device

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dsd.errors import UserError
-from dsd.suite.scores import finite_outputs
+from dsd.suite.finite import finite_outputs
 from dsd.training.evaluate import evaluate_split
 from tests.dsd.running import make_run
 
