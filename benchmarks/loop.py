@@ -71,6 +71,7 @@ def case(
         "case": f"{network}, {pixels} px, batch {batch_size}",
         "steps_per_turn": steps,
         "target": TARGET,
+        "limit": 1.0,
         **result,
     }
 

@@ -57,6 +57,7 @@ def case(
         "kept": sum(layer["kept"] for layer in layers),
         "steps_per_turn": steps,
         "target": target,
+        "limit": 1.0,
         **result,
     }
 

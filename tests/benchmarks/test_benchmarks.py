@@ -90,16 +90,18 @@ def test_table_says_what_is_missed_and_what_was_not_run(tmp_path: Path) -> None:
         "control": pairs.spread(np.ones(3)),
     }
     case = {"case": "x", "clock": "cpu", "ratios": {"cpu": ratio}}
-    cases = iter([case | {"target": 1.05}, case | {"target": 1.07}])
+    cases = iter([case | {"target": 1.05}, case | {"target": 1.07, "limit": 1.0}])
     pairs.write("steps", cases, CPU, tmp_path / "steps.json")
     missed, met = (row for row in report.table(tmp_path).splitlines() if "sparse step" in row)
-    assert "| 1.060 | 1.030 to 1.080 | 1.000 to 1.100 | <= 1.05 | **missed** |" in missed
-    assert "| <= 1.07 | met | 1.000, 1.000 to 1.000 | 3 |" in met
+    assert "| <= 1.05 | 1.060 | 1.030 to 1.080 | 1.000 to 1.100 |  | **missed** |" in missed
+    assert "| 1.00 | met | 1.000, 1.000 to 1.000 | 3 |" in met
+    assert "| <= 1.05, <= 1.07 | 1.06, 1.06 | 1.00 | 1 of 2 met |" in report.short_table(tmp_path)
     assert report.table(tmp_path).count("not run") == len(report.TITLES) - 1
 
 
-def test_readme_holds_the_table_of_the_results() -> None:
+def test_pages_hold_the_tables_of_the_results() -> None:
     assert report.BEGIN + report.table() + report.END in report.README.read_text()
+    assert report.BEGIN + report.short_table() + report.END in report.FRONT_PAGE.read_text()
 
 
 def test_options_set_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
