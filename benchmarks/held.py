@@ -1,6 +1,6 @@
 """A sparse training step with masks held as bits against one with masks as wide as the weights.
 
-    python -m benchmarks.held [--rounds 40] [--device cpu] [--threads 1] [--out FILE]
+    python -m benchmarks.held [--rounds 20] [--device cpu] [--threads 1] [--out FILE]
 
 Three copies of one network step on one batch, in turn. The usual way is how masks were held before:
 integers of the weights' width, one AND for each layer in the optimizer's hook. It takes four bytes
@@ -91,7 +91,7 @@ def hold(
 
 
 def main() -> None:
-    chosen = options(__doc__, "held", rounds=40)
+    chosen = options(__doc__, "held", rounds=20)
     cases = (case(*setting, rounds=chosen.rounds, device=chosen.device) for setting in CASES)
     write("held", cases, chosen.device, chosen.out)
 

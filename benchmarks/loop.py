@@ -1,6 +1,6 @@
 """Our loop, as `dsd run` uses it, against a plain PyTorch loop of the same model and options.
 
-    python -m benchmarks.loop [--rounds 20] [--device cpu] [--threads 1] [--out FILE]
+    python -m benchmarks.loop [--rounds 6] [--device cpu] [--threads 1] [--out FILE]
 
 A turn is one short epoch of the CIFAR-10 recipe on random pixels: plain, ours, plain again, each
 with its own copy of the network and the same batches from the same Loader. Ours is
@@ -143,7 +143,7 @@ def our_loop(recipe: Recipe, task: ImageTask, net: nn.Module, device: torch.devi
 
 
 def main() -> None:
-    chosen = options(__doc__, "loop", rounds=20)
+    chosen = options(__doc__, "loop", rounds=6)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)  # as `dsd run` does
     cases = (case(*setting, rounds=chosen.rounds, device=chosen.device) for setting in CASES)

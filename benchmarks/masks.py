@@ -1,6 +1,6 @@
 """Choosing all masks of VGG-16 at 30 %: ours against torch.sort and np.partition.
 
-    python -m benchmarks.masks [--rounds 5] [--out benchmarks/results/masks.json]
+    python -m benchmarks.masks [--rounds 3] [--out benchmarks/results/masks.json]
 
 Each way takes the same random weights to bool masks, layer by layer. The paper's way sorts every
 layer's magnitudes. The ways are interleaved, in an order that turns from round to round. Ours runs
@@ -74,7 +74,7 @@ def cpu() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/masks.json")
     options = parser.parse_args()
     generator = torch.Generator().manual_seed(0)

@@ -1,6 +1,6 @@
 """A training step of the sparse phase against the same dense step.
 
-    python -m benchmarks.steps [--rounds 40] [--device cpu] [--threads 1] [--out FILE]
+    python -m benchmarks.steps [--rounds 30] [--device cpu] [--threads 1] [--out FILE]
 
 Three copies of one network step on one batch, in turn: dense, sparse (Sparsifier active, 30 %),
 dense again. Optimizer, rate and excluded layers are those of the recipe's sparse phase.
@@ -73,7 +73,7 @@ def train(
 
 
 def main() -> None:
-    chosen = options(__doc__, "steps", rounds=40)
+    chosen = options(__doc__, "steps", rounds=30)
     cases = (case(*setting, rounds=chosen.rounds, device=chosen.device) for setting in CASES)
     write("steps", cases, chosen.device, chosen.out)
 

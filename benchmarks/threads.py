@@ -1,6 +1,6 @@
 """Threads that sleep while they wait, as `dsd` has it, against OpenMP's default, which spins.
 
-    python -m benchmarks.threads [--rounds 6] [--out FILE]
+    python -m benchmarks.threads [--rounds 5] [--out FILE]
 
 A turn is five training steps of ResNet-20 on every core, each way in a process of its own: on an
 idle machine, and beside as many busy processes as there are cores.
@@ -120,7 +120,7 @@ def case(title: str, target: float | None, ways: dict[str, Way], rounds: int) ->
 
 
 def main() -> None:
-    chosen = options(__doc__ or "", "threads", rounds=6)
+    chosen = options(__doc__ or "", "threads", rounds=5)
     write("threads", cases(chosen.rounds, usable_cores()), torch.device("cpu"), chosen.out)
 
 
