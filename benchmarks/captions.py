@@ -1,6 +1,6 @@
 """NeuralTalk as we train it and caption, against NumPy with one sentence or hypothesis at a time.
 
-    python -m benchmarks.captions [--rounds 5] [--device cpu] [--threads 1] [--out FILE]
+    python -m benchmarks.captions [--rounds 3] [--device cpu] [--threads 1] [--out FILE]
 
 The other program (per_sentence.py) works as the original does, and always on the CPU. Both have the
 paper's sizes. A turn is one training step, or beam search for some images, whose ratio counts the
@@ -248,7 +248,7 @@ def cases(rounds: int, device: torch.device) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    chosen = options(__doc__, "captions", rounds=5)
+    chosen = options(__doc__, "captions", rounds=3)
     if os.environ.get("OMP_NUM_THREADS") != str(chosen.threads):  # NumPy reads it as it is loaded
         threads = {"OMP_NUM_THREADS": str(chosen.threads)}
         os.execve(sys.executable, sys.orig_argv, os.environ | threads)

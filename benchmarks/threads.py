@@ -1,17 +1,18 @@
 """Threads that sleep while they wait, as `dsd` has it, against OpenMP's default, which spins.
 
-    python -m benchmarks.threads [--rounds 5] [--out FILE]
+    python -m benchmarks.threads [--rounds 6] [--out FILE]
 
-A turn is five training steps of ResNet-20 on every core, each way in a process of its own: on an
-idle machine, and beside as many busy processes as there are cores.
+A turn is five training steps of ResNet-20 on every core, in processes of their own: on an idle
+machine, and beside as many busy processes as there are cores.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import cycle
 from signal import SIGCONT, SIGSTOP
 from typing import Any
 
@@ -22,6 +23,7 @@ from dsd.training.device import usable_cores
 
 SLEEPS = {"OMP_WAIT_POLICY": "passive"}
 IDLE, BUSY = 1.03, 3.0  # targets, at most
+PROCESSES = 3  # of each way
 TRAIN = """
 import sys, torch
 from benchmarks.steps import train
@@ -94,21 +96,22 @@ def beside(processes: list[subprocess.Popen[bytes]], trainer: Trainer) -> None:
 def cases(rounds: int, cores: int, steps: int = 5) -> Iterator[dict[str, Any]]:
     """Yields the comparisons: sleeping over spinning, then busy over idle, for either."""
     with ExitStack() as held:
-        sleeping = held.enter_context(Trainer(SLEEPS, cores, steps))
-        spinning = held.enter_context(Trainer({}, cores, steps))
+
+        def several(policy: dict[str, str]) -> Callable[[], Trainer]:
+            """Returns what names one of several processes in turn: each has its own speed."""
+            trainers = [held.enter_context(Trainer(policy, cores, steps)) for _ in range(PROCESSES)]
+            return partial(next, cycle(trainers))
+
+        spinning, sleeping, again = several({}), several(SLEEPS), several({})
         others = held.enter_context(busy(cores))
         ways: dict[str, Way] = {
-            "spinning": spinning,
-            "sleeping": sleeping,
-            "spinning again": spinning,
+            "spinning": lambda: spinning()(),
+            "sleeping": lambda: sleeping()(),
+            "spinning again": lambda: again()(),
         }
         yield case("sleeping over spinning, idle machine", IDLE, ways, rounds)
-        for name, trainer in (("sleeping", sleeping), ("spinning", spinning)):
-            ways = {
-                "idle": trainer,
-                "busy": partial(beside, others, trainer),
-                "idle again": trainer,
-            }
+        for name, one in (("sleeping", sleeping()), ("spinning", spinning())):
+            ways = {"idle": one, "busy": partial(beside, others, one), "idle again": one}
             title = f"{name}, beside {cores} busy processes over idle"
             yield case(title, BUSY if name == "sleeping" else None, ways, rounds)
 
@@ -120,7 +123,7 @@ def case(title: str, target: float | None, ways: dict[str, Way], rounds: int) ->
 
 
 def main() -> None:
-    chosen = options(__doc__ or "", "threads", rounds=5)
+    chosen = options(__doc__ or "", "threads", rounds=6)
     write("threads", cases(chosen.rounds, usable_cores()), torch.device("cpu"), chosen.out)
 
 

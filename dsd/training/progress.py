@@ -69,6 +69,7 @@ class Reporter:
                 TextColumn("{task.fields[speed]}"),
                 TimeRemainingColumn(),
                 console=self._console,
+                refresh_per_second=2,  # drawing takes milliseconds of the core that trains
             )
             self._bar.start()
             self._task = self._bar.add_task(
