@@ -25,7 +25,7 @@ from dsd.errors import UserError, explain
 from dsd.runs.files import full_disk, no_space
 from dsd.suite import arguments
 from dsd.suite.folder import Suite, find_suite, the_suite
-from dsd.suite.recipe import nearest
+from dsd.suite.names import nearest
 
 app = typer.Typer(
     no_args_is_help=True,

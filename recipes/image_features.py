@@ -29,7 +29,7 @@ from data.images import read_image
 from data.npz import load_npz
 from dsd.errors import UserError
 from dsd.runs.files import lock, write_atomically
-from dsd.suite.recipe import nearest
+from dsd.suite.names import nearest
 from models import build
 from models.efficientnet_lite import weights_file
 from models.weights import load_weights, resolve, trained_with

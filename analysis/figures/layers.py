@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dsd.suite.recipe import nearest
+from dsd.suite.names import nearest
 
 DEFAULTS = {  # network -> parameter
     "alexnet": "conv3.weight",

@@ -3,10 +3,13 @@
 import itertools
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dsd.errors import UserError
-from dsd.suite.recipe import Recipe
 from dsd.suite.values import parse_override
+
+if TYPE_CHECKING:
+    from dsd.suite.recipe import Recipe
 
 MOST_SEEDS = 10_000  # in one command: more is a slip of the finger
 LARGEST_SEED = 2**63 - 1
@@ -34,7 +37,7 @@ def seeds(words: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def arms(recipe: Recipe, words: Sequence[str]) -> list[str]:
+def arms(recipe: "Recipe", words: Sequence[str]) -> list[str]:
     """Returns the arms that --arm names, each once; `all` is every arm of the recipe.
 
     Raises UserError for an arm that the recipe has not.

@@ -11,9 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dsd.errors import UserError, printable
-from dsd.suite.recipe import NAME, Recipe, load_recipe, nearest, validate
+from dsd.suite.names import NAME, nearest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # recipes import pydantic, which a list of commands doesn't need
+    from dsd.suite.recipe import Recipe
     from dsd.suite.task import Task
 
 
@@ -37,11 +38,13 @@ class Suite:
         """Returns the names of the corpora that have a task."""
         return sorted(file.parent.name for file in (self.root / "recipes").glob("*/task.py"))
 
-    def recipe(self, name: str, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:
+    def recipe(self, name: str, scale: str = "full", overrides: tuple[str, ...] = ()) -> "Recipe":
         """Reads one recipe. Raises UserError when there is none of that name, or it is invalid."""
         recipes = self.recipes
         if name not in recipes:
             raise UserError(f"no recipe is called {name!r}{nearest(name, recipes)} (see: dsd list)")
+        from dsd.suite.recipe import load_recipe
+
         return load_recipe(recipes[name], scale, overrides)
 
     def task_module(self, corpus: str) -> ModuleType:
@@ -50,16 +53,20 @@ class Suite:
             raise UserError(f"no corpus is called {corpus!r}{nearest(corpus, self.corpora)}")
         return self._import(self.root / "recipes" / corpus / "task.py")
 
-    def task(self, recipe: Recipe, corpus: Path, seed: int, workers: int) -> "Task":
+    def task(self, recipe: "Recipe", corpus: Path, seed: int, workers: int) -> "Task":
         """Returns the recipe's task on a folder's data. Raises UserError for invalid settings."""
+        from dsd.suite.recipe import validate
+
         module = self.task_module(recipe.corpus)
         where = f"{self.recipes[recipe.name]}: task"
         checked = validate(module.Settings, recipe.task, where)
         task: Task = module.task(checked, corpus, seed, workers)
         return task
 
-    def task_for_tests(self, recipe: Recipe, corpus: Path, workers: int) -> "Task":
+    def task_for_tests(self, recipe: "Recipe", corpus: Path, workers: int) -> "Task":
         """Returns the task to score weights with: on the test sets alone, where it offers that."""
+        from dsd.suite.recipe import validate
+
         module = self.task_module(recipe.corpus)
         if not hasattr(module, "tests_alone"):
             return self.task(recipe, corpus, 0, workers)
@@ -157,7 +164,7 @@ def the_suite() -> Suite:
     return suite
 
 
-def corpus_folder(suite: Suite, recipe: Recipe, runs: Path) -> Path:
+def corpus_folder(suite: Suite, recipe: "Recipe", runs: Path) -> Path:
     """Returns the folder with the recipe's data.
 
     The miniature is written on first use. The real corpus is the folder in the variable named

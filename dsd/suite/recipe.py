@@ -1,7 +1,5 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -25,6 +23,7 @@ from dsd.pruning.criteria import CRITERIA
 from dsd.pruning.distribution import Scope, overall, pruned_count
 from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
+from dsd.suite.names import NAME, nearest
 from dsd.suite.optimizers import check, check_is_one
 from dsd.suite.values import check_plain, merge, parse_override, shown
 
@@ -68,9 +67,6 @@ def _eps(value: Any) -> Any:
     return value
 
 
-NAME = re.compile(
-    r"[A-Za-z0-9_-]+"
-)  # of phases, arms, folders: they come from files people exchange
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=100)]
 LARGEST = 1e6  # epochs, rates: above it there is nothing but overflow
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -256,15 +252,6 @@ class Recipe(_Strict):
             folder = name + (SUFFIXES.get(mask, f"-{mask}") if masked else "")
             nodes.append(Node(name=name, folder=folder, phase=phase, mask=mask))
         return nodes
-
-
-def nearest(word: str, known: Any) -> str:
-    """Returns '; did you mean ...?' for an error message, or the list of known words."""
-    known = [str(k) for k in known]
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
 
 
 def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()) -> Recipe:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsd.errors import UserError
-from dsd.suite.recipe import nearest
+from dsd.suite.names import nearest
 
 GPUS = "gpus_per_node"
 KEYS = {  # of --slurm -> submitit's

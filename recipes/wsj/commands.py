@@ -40,7 +40,7 @@ def prepare(
     from importlib import import_module
 
     from data.prepare import prepare as write
-    from dsd.suite.recipe import nearest
+    from dsd.suite.names import nearest
 
     known = ("wsj", "an4", "librispeech", "manifest")
     if corpus not in known:
