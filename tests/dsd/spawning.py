@@ -1,5 +1,9 @@
-"""Starts processes that torch.distributed connects, over gloo."""
+"""Starts processes that torch.distributed connects, over gloo.
 
+They are forked from one that has imported what takes long, and no threads.
+"""
+
+import multiprocessing
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,13 +13,19 @@ from typing import Any
 import torch
 from torch import distributed
 
+PRELOADED = ("torch._dynamo", "torch.distributed.fsdp", "accelerate", "dsd.training.algorithm")
+
 
 def spawn(processes: int, work: Callable[..., None], folder: Path, *given: Any) -> None:
     """Calls work(folder, *given) in so many processes that torch.distributed connects."""
     folder.mkdir(parents=True, exist_ok=True)
     meet = folder / f"meet{len(list(folder.iterdir()))}"
-    torch.multiprocessing.spawn(
-        _process, args=(processes, work, str(meet), folder, given), nprocs=processes
+    multiprocessing.set_forkserver_preload([*PRELOADED])
+    torch.multiprocessing.start_processes(
+        _process,
+        args=(processes, work, str(meet), folder, given),
+        nprocs=processes,
+        start_method="forkserver",
     )
 
 

@@ -75,7 +75,10 @@ def result(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
 
 
 def main(folder: Path) -> None:
-    import dsd.cli  # noqa: F401  (imported once, before the forks)
+    # imported once, before the forks; torch's optimizers would import torch._dynamo in each
+    import torch._dynamo
+
+    import dsd.cli  # noqa: F401
 
     Suite(ROOT).task_module("cifar10")
     importlib.import_module("models.resnet")
