@@ -1,5 +1,6 @@
 """What the tests share: a suite of one's own in a folder, the command, corpora of noise."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -26,6 +27,14 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("state")
     os.environ["XDG_STATE_HOME"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_imported_is_garbage() -> None:
+    """Each phase collects garbage; looking through all of torch took longer than the phase."""
+    import torch._dynamo  # noqa: F401  (torch's optimizers import it)
+
+    gc.freeze()
 
 
 @pytest.fixture

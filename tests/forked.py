@@ -5,6 +5,7 @@
 """
 
 import atexit
+import gc
 import json
 import os
 import subprocess
@@ -64,6 +65,7 @@ def serve() -> None:
     import dsd.cli
     import dsd.training.algorithm  # noqa: F401
 
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

@@ -162,9 +162,11 @@ def test_table_shows_least_and_rows_without_a_target(tmp_path: Path) -> None:
     pairs.write("captions", iter(cases), CPU, tmp_path / "captions.json")
     assert json.loads((tmp_path / "captions.json").read_text())["cases"][2]["least"] is None
     met, missed, free = (row for row in report.table(tmp_path).splitlines() if "over ours: " in row)
-    assert "| >= 12.0 | met |" in met
-    assert "| >= 13.0 | **missed** |" in missed
-    assert "| - |  |" in free
+    assert "| >= 12.0 | 12.500 |" in met
+    assert "| met |" in met
+    assert "| >= 13.0 | 12.500 |" in missed
+    assert "| **missed** |" in missed
+    assert "| - | 12.500 |" in free
 
 
 def _draw() -> np.random.Generator:

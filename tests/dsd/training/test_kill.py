@@ -1,5 +1,6 @@
 """kill -9 at random moments: a run resumed each time ends with the undisturbed one's bits."""
 
+import gc
 import importlib
 import os
 import random
@@ -58,8 +59,9 @@ def command(folder: Path) -> Callable[[], None]:
         torch.set_num_threads(1)
         os.chdir(ROOT)
         sys.argv = ["dsd", "run", "cifar10-resnet20", "--scale", "mini", "--runs", str(folder)]
-        sys.argv += ["--checkpoint-every", "0", "--device", "cpu", "phases.dense.epochs=0.5"]
-        sys.argv += ["phases.sparse.epochs=0.25", "phases.redense.epochs=0.25", "task.heldout=20"]
+        sys.argv += ["--checkpoint-every", "0", "--device", "cpu", "phases.dense.epochs=0.125"]
+        sys.argv += ["phases.sparse.epochs=0.0625", "phases.redense.epochs=0.0625"]
+        sys.argv += ["task.heldout=20", "task.batch_size=16"]
         main()
 
     return work
@@ -82,6 +84,7 @@ def main(folder: Path) -> None:
 
     Suite(ROOT).task_module("cifar10")
     importlib.import_module("models.resnet")
+    gc.freeze()
     whole, killed = folder / "whole", folder / "killed"
     started = time.monotonic()
     assert wait(start(command(whole))) == 0
