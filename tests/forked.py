@@ -60,6 +60,7 @@ class Forked:
 def serve() -> None:
     """Answers requests until there are no more; returns in the child of one, to run it."""
     import accelerate  # noqa: F401
+    import nltk  # noqa: F401
     import torch._dynamo  # noqa: F401  (torch's optimizers import it, which takes as long as torch)
 
     import dsd.cli

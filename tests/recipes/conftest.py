@@ -1,5 +1,6 @@
-"""The miniature corpora, each written once per test session, when a test first asks for it."""
+"""The miniature corpora, each written once for all test processes, when one first asks for it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,11 @@ import pytest
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for <corpus>; each corpus's `miniature` writes it there unless it is there."""
-    return tmp_path_factory.mktemp("miniatures")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "miniatures"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture
