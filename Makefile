@@ -77,7 +77,7 @@ docs: setup  ## the documentation as a site, with its links checked: build/site/
 faults: setup  ## kills, full disks, flipped bits, overrides, hostile files: the table of docs/faults.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --write
 
-bench: setup  ## speed against plain PyTorch, torch.sort and numpy, as ratios
+bench: setup  ## speed: masks, steps, loops, input, start-up, as ratios beside their targets
 	$(BIN)/python -m benchmarks
 
 gpu-check: setup  ## what needs a GPU, tried on it in five minutes: one record, one table

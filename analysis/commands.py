@@ -140,7 +140,11 @@ def tables(
             beside = scale in (None, "full") and (found.of_paper or not records)
             files.show(pages, console, beside, files.legend(found))
             return
-        files.summary(found).show(console)
+        summary = files.summary(found)
+        if summary.rows:
+            summary.show(console)
+        else:
+            print("no runs to sum up yet: dsd run RECIPE --arm all, then dsd publish RECORD")
         for path in files.write(files.files(found, pages)):
             print(f"wrote {path.relative_to(suite.root)}")
         print("all tables: results/tables/, and on one page with dsd report")

@@ -38,8 +38,8 @@ HEAD = """\
 |---|---|---|---|---|---|---|---|---|
 """
 SHORT_HEAD = """\
-| ratio of times | target | medians | limit | |
-|---|---|---|---|---|
+| ratio of times | median (target) | |
+|---|---|---|
 """
 
 
@@ -72,7 +72,9 @@ def table(results: Path = RESULTS) -> str:
             )
         made = result.get("made", result)
         runs += f"- `{made['command']}`: {made['device']}, torch {made['versions']['torch']}"
-        runs += f", revision {made['revision'][:10]}" if "revision" in made else ""
+        if "revision" in made:
+            commit, changed, _ = made["revision"].partition("+")
+            runs += f", revision {commit[:10]}{' and changes' if changed else ''}"
         runs += f", {made['date'][:10]}\n"
     return HEAD + lines + ("\n" + runs if runs else "")
 
@@ -87,13 +89,8 @@ def short_table(results: Path = RESULTS) -> str:
         if rows:
             met = sum(row.verdict == VERDICTS[True] for row in rows)
             verdict = rows[0].verdict if met in (0, len(rows)) else f"{met} of {len(rows)} met"
-            medians = ", ".join(_short(row.ratio["median"]) for row in rows)
-            targets, limits = (
-                ", ".join(dict.fromkeys(getattr(row, of) for row in rows if getattr(row, of)))
-                for of in ("target", "limit")
-            )
-            head = title.removesuffix(": {}")
-            lines += f"| {head} | {targets} | {medians} | {limits} | {verdict} |\n"
+            medians = ", ".join(f"{_short(row.ratio['median'])} ({row.target})" for row in rows)
+            lines += f"| {title.removesuffix(': {}')} | {medians} | {verdict} |\n"
     return SHORT_HEAD + lines
 
 

@@ -11,12 +11,11 @@ Wants a quiet machine: where others compete for its cores, set OMP_NUM_THREADS=1
 import argparse
 import json
 import math
-import platform
+import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.pairs import ROOT
 from dsd import magnitude_mask
+from dsd.runs.provenance import provenance
 
 SPARSITY = 0.3  # the paper's, for VGG-16
 CONVOLUTIONS = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]  # channels
@@ -66,12 +67,6 @@ def seconds(way: Callable[[Tensor], Tensor], weights: list[Tensor]) -> float:
     return time.perf_counter() - start
 
 
-def cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0].partition(": ")[2] if names else platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -103,14 +98,8 @@ def main() -> None:
         "sparsity": SPARSITY,
         "seconds": times,
         "time_over_ours": ratios,
-        "device": f"{cpu()}, {torch.get_num_threads()} threads",
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python -m benchmarks.masks", *sys.argv[1:]]),
+        "made": provenance(torch.device("cpu"), ROOT)
+        | {"command": shlex.join(["python", "-m", "benchmarks.masks", *sys.argv[1:]])},
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -32,9 +32,9 @@ def compare(ways: Mapping[str, Way], rounds: int, device: torch.device) -> dict[
 
     The control is the usual way again. A ratio is the seconds of the measured way, or of the
     control, over those of the usual way in the same round. Each way runs once before, untimed.
-    A fourth way is timed with them; its seconds are in the result.
+    Further ways are timed with them: under their names, the measured way's seconds over theirs.
     """
-    usual, measured, control, *_ = ways
+    usual, measured, control, *others = ways
     for way in ways.values():
         way()
     gc.collect()
@@ -56,6 +56,7 @@ def compare(ways: Mapping[str, Way], rounds: int, device: torch.device) -> dict[
             clock: {
                 "measured": spread(np.divide(seconds[measured], seconds[usual])),
                 "control": spread(np.divide(seconds[control], seconds[usual])),
+                **{name: spread(np.divide(seconds[measured], seconds[name])) for name in others},
             }
             for clock, seconds in times.items()
         },
@@ -91,13 +92,15 @@ def spread(ratios: np.ndarray) -> dict[str, float]:
     return {"n": len(ratios), **dict(zip(names, values, strict=True))}
 
 
-def options(doc: str, name: str, rounds: int) -> argparse.Namespace:
-    """Reads the command line (rounds, device, threads, out) and sets torch's threads."""
+def options(doc: str, name: str, rounds: int, of_torch: bool = True) -> argparse.Namespace:
+    """Reads the command line (rounds, out; of torch: device, threads) and sets torch's threads."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
-    found = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--rounds", type=int, default=rounds, help="pairs (default: %(default)s)")
-    parser.add_argument("--device", type=torch.device, default=torch.device(found))
-    parser.add_argument("--threads", type=int, default=1, help="of torch, on the CPU")
+    parser.set_defaults(threads=1)
+    if of_torch:
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        parser.add_argument("--device", type=torch.device, default=torch.device(found))
+        parser.add_argument("--threads", type=int, help="of torch, on the CPU (default: 1)")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)

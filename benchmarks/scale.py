@@ -182,6 +182,7 @@ def results(measured: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
         "measured": measured,
         "counted": sizes,
         "mask_ns_a_weight": ns,
+        "mask_threads": mask["made"]["threads"],
         "images": rows,
         "speech": speech_rows(sizes),
         "masks": [costs.masks(10.0**power, ns) for power in (9, 10, 11, 12)],

@@ -48,7 +48,8 @@ def _measured(result: dict[str, Any]) -> str:
         f"| the same |"
     )
     lines.append(
-        f"| masks of VGG-16 | {result['mask_ns_a_weight']:.1f} ns a weight, two threads "
+        f"| masks of VGG-16 | {result['mask_ns_a_weight']:.1f} ns a weight, "
+        f"{result['mask_threads']} threads "
         "| `benchmarks/results/masks.json` |"
     )
     return _table("| measured on a CPU | | how |", lines)

@@ -39,9 +39,10 @@ def features_case(speech: SpeechSet, rounds: int, files: bool) -> dict[str, Any]
         for one in map(read, speech.utterances) if files else samples:
             spectrogram(one)
 
+    corpus = f"{speech.name}, the miniature" if speech.notes else speech.name
     seconds = sum(utterance.seconds for utterance in speech.utterances)
     return {
-        "case": f"seconds of speech over seconds of work: {speech.name}, "
+        "case": f"seconds of speech over seconds of work: {corpus}, "
         + ("from FLAC files" if files else "from samples in memory"),
         "clock": "cpu",
         "seconds_of_speech": round(seconds, 1),

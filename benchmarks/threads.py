@@ -9,7 +9,7 @@ machine, and beside as many busy processes as there are cores.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import cycle
@@ -84,11 +84,11 @@ def busy(cores: int) -> Iterator[list[subprocess.Popen[bytes]]]:
             process.wait()
 
 
-def beside(processes: list[subprocess.Popen[bytes]], trainer: Trainer) -> None:
+def beside(processes: list[subprocess.Popen[bytes]], train: Way) -> None:
     """Trains while the other processes compute."""
     for process in processes:
         process.send_signal(SIGCONT)
-    trainer()
+    train()
     for process in processes:
         process.send_signal(SIGSTOP)
 
@@ -97,23 +97,21 @@ def cases(rounds: int, cores: int, steps: int = 5) -> Iterator[dict[str, Any]]:
     """Yields the comparisons: sleeping over spinning, then busy over idle, for either."""
     with ExitStack() as held:
 
-        def several(policy: dict[str, str]) -> Callable[[], Trainer]:
-            """Returns what names one of several processes in turn: each has its own speed."""
+        def several(policy: dict[str, str]) -> Way:
+            """Returns what trains in one of several processes in turn: each has its own speed."""
             trainers = [held.enter_context(Trainer(policy, cores, steps)) for _ in range(PROCESSES)]
-            return partial(next, cycle(trainers))
+            for trainer in trainers:
+                trainer()  # so that all have started
+            turns = cycle(trainers)
+            return lambda: next(turns)()
 
         spinning, sleeping, again = several({}), several(SLEEPS), several({})
         others = held.enter_context(busy(cores))
-        ways: dict[str, Way] = {
-            "spinning": lambda: spinning()(),
-            "sleeping": lambda: sleeping()(),
-            "spinning again": lambda: again()(),
-        }
+        ways = {"spinning": spinning, "sleeping": sleeping, "spinning again": again}
         yield case("sleeping over spinning, idle machine", IDLE, ways, rounds)
-        for name, one in (("sleeping", sleeping()), ("spinning", spinning())):
+        for name, one, target in (("sleeping", sleeping, BUSY), ("spinning", spinning, None)):
             ways = {"idle": one, "busy": partial(beside, others, one), "idle again": one}
-            title = f"{name}, beside {cores} busy processes over idle"
-            yield case(title, BUSY if name == "sleeping" else None, ways, rounds)
+            yield case(f"{name}, beside {cores} busy processes over idle", target, ways, rounds)
 
 
 def case(title: str, target: float | None, ways: dict[str, Way], rounds: int) -> dict[str, Any]:
@@ -123,8 +121,10 @@ def case(title: str, target: float | None, ways: dict[str, Way], rounds: int) ->
 
 
 def main() -> None:
-    chosen = options(__doc__ or "", "threads", rounds=6)
-    write("threads", cases(chosen.rounds, usable_cores()), torch.device("cpu"), chosen.out)
+    chosen = options(__doc__ or "", "threads", rounds=6, of_torch=False)
+    cores = usable_cores()
+    torch.set_num_threads(cores)  # the record names them
+    write("threads", cases(chosen.rounds, cores), torch.device("cpu"), chosen.out)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_imported_is_garbage() -> None:
-    """Each phase collects garbage; looking through all of torch took longer than the phase."""
+def freeze_imports() -> None:
+    """Accelerate collects garbage at each phase: to search torch takes longer than to train."""
     import torch._dynamo  # noqa: F401  (torch's optimizers import it)
 
     gc.freeze()

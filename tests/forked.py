@@ -58,7 +58,7 @@ class Forked:
 
 
 def serve() -> None:
-    """Answers requests until there are no more; returns in the child of one, to run it."""
+    """Answers requests until there are no more, each in a child that ends with its command."""
     import accelerate  # noqa: F401
     import nltk  # noqa: F401
     import torch._dynamo  # noqa: F401  (torch's optimizers import it, which takes as long as torch)

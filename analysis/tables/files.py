@@ -99,7 +99,7 @@ def _papers(results: Results) -> list[Page]:
         Page(
             "verdicts",
             "What our runs say of the paper's claims",
-            [verdicts.by_claim(results), verdicts.brief(results), verdicts.table(results)],
+            [verdicts.brief(results), verdicts.table(results)],  # with the paper's: run or not
             legend=verdicts.NOTES,
         ),
         Page("losses", "Losses of every arm", ours=[verdicts.losses(results)], legend=()),

@@ -8,7 +8,7 @@ from analysis.grid import Grid
 from analysis.words import number, phase_name
 from dsd.suite.decay import Decay
 from dsd.suite.folder import Suite
-from dsd.suite.recipe import Recipe, scales
+from dsd.suite.recipe import Recipe, scale_names
 
 INTRO = """\
 # Recipes and arms
@@ -41,7 +41,7 @@ def _section(suite: Suite, name: str, recipe: Recipe) -> str:
         rows.append((arm_name, arm.source, _path(recipe, arm_name), mask, arm.note or "-"))
     header = ("arm", "schedule", "phases: epochs at rate", "mask", "note")
     arms = Grid(recipe.title, header, rows, tuple(facts(recipe)))
-    lines = [_scale(recipe, suite.recipe(name, each)) for each in scales(suite.recipes[name])]
+    lines = [_scale(recipe, suite.recipe(name, each)) for each in scale_names(suite.recipes[name])]
     return f"## {name}\n\n{arms.markdown()}" + "".join(lines)
 
 

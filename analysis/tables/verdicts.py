@@ -59,7 +59,7 @@ def by_claim(results: Results) -> Table:
 def brief(results: Results) -> Table:
     """Returns the claims that were tested in few columns."""
     rows = [one for one in verdicts(results.groups) if one.effects]
-    return Table("What would change it", BRIEF, rows, in_csv=lambda row: False)
+    return Table(TITLE, BRIEF, rows, acted(results), in_csv=lambda row: False)
 
 
 def acted(results: Results) -> list[str]:

@@ -1,5 +1,6 @@
 """Recipes: validated YAML, one file per row of the paper's tables."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -280,7 +281,7 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
     return validate(Recipe, {**raw, **names}, str(path))
 
 
-def scales(path: Path) -> list[str]:
+def scale_names(path: Path) -> list[str]:
     """Returns the names of a recipe's scales beside "full". Raises UserError as `load_recipe`."""
     return list(_read(path)[1])
 
@@ -288,7 +289,7 @@ def scales(path: Path) -> list[str]:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns a recipe's keys, and its scales: the keys that each changes."""
     try:
-        raw = _parsed(path.read_text(encoding="utf-8"))
+        raw = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
         check_plain(raw)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None

@@ -35,6 +35,7 @@ def test_tables_figures_and_report_are_those_of_the_suite_alone(ran, dsd):
     done = dsd("tables", cwd=ran)
     assert done.returncode == 0, done.stderr
     assert not FOREIGN.search(done.stdout)
+    assert "The last figures of every arm" in done.stdout
     whole = (ran / "results" / "tables" / "other_conditions.md").read_text()
     assert re.search(r"0\.\d{4} ± 0\.\d{4} \(n 2\)", whole)
     written = sorted(path.relative_to(ran).as_posix() for path in ran.rglob("*.md"))

@@ -9,14 +9,14 @@ CPU = torch.device("cpu")
 
 
 def test_a_command_is_compared_with_its_libraries() -> None:
-    case = startup.case("--version", "pass", 1.8, 1)
+    case = startup.case("--version", 1.8, 1, libraries="pass")
     assert case["case"] == "dsd --version"
     assert all(seconds > 0 for seconds in case["median_seconds"]["cpu"].values())
 
 
 def test_a_command_that_fails_is_not_timed() -> None:
     with pytest.raises(Exception, match="exit status 1"):
-        startup.case("--version", "raise SystemExit(1)", 1.8, 1)
+        startup.case("--version", 1.8, 1, libraries="raise SystemExit(1)")
 
 
 def test_cpu_time_counts_processes_that_ended() -> None:

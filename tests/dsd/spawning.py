@@ -1,6 +1,6 @@
 """Starts processes that torch.distributed connects, over gloo.
 
-They are forked from one that has imported what takes long, and no threads.
+They are forked from a server that has imported torch and has the environment of the first call.
 """
 
 import multiprocessing

@@ -75,3 +75,19 @@ def test_every_room_is_known():
     assert {path.stem for path in DSD.glob("*.py")} == {
         *("__init__", "__main__", "api", "cli", "errors")
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "not_needed"),
+    [
+        ("--help", {"torch", "numpy", "pydantic"}),
+        ("--version", {"torch", "numpy"}),
+        ("list", {"torch", "numpy"}),
+    ],
+)
+def test_what_trains_nothing_starts_quickly(command, not_needed):
+    words = [sys.executable, "-X", "importtime", "-m", "dsd", command]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=DSD.parent, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not not_needed & loaded

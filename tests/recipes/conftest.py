@@ -1,4 +1,4 @@
-"""The miniature corpora, each written once for all test processes, when one first asks for it."""
+"""The miniature corpora, shared by all test processes: who asks first writes one."""
 
 import os
 from pathlib import Path

@@ -214,6 +214,7 @@ def test_the_command_prints_writes_and_checks(house, monkeypatch):
     assert not (house.suite.root / "docs").exists()
     shown = invoke("tables").stdout
     assert "Table 1: overview" not in shown
+    assert "no runs to sum up yet" in shown  # one arm alone tests no claim
     assert "wrote docs/recipes.md" in shown
     assert invoke("tables", "--check").exit_code == 0
     everything = invoke("tables", "--records", str(house.runs)).stdout
