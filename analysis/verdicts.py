@@ -28,7 +28,7 @@ class Verdict:
     @property
     def metric(self) -> str:
         """Returns the metric that tests the claim."""
-        return "loss" if self.claim.of_training else self.task.metric
+        return "loss" if self.claim.loss else self.task.metric
 
     @property
     def effect(self) -> Spread | None:
@@ -61,7 +61,7 @@ class Verdict:
     @property
     def size(self) -> float | None:
         """Returns the effect to plan seeds for: the paper's gain on the task, if in its metric."""
-        return None if self.claim.of_training else self.task.gain
+        return None if self.claim.loss else self.task.gain
 
     def needed(self, share: float = 1.0, tests: int = 1) -> int | None:
         """Returns the seeds that show so much of the paper's gain with power 0.8.
@@ -174,8 +174,8 @@ def _verdict(task: Task, claim: Claim, groups: Sequence[Group]) -> Verdict:
     group = group_of(task, groups)
     if group is None:
         return Verdict(task, claim, None, ())
-    splits = ("train",) if claim.of_training else task.splits
-    metric = "loss" if claim.of_training else task.metric
+    splits = (claim.loss,) if claim.loss else task.splits
+    metric = "loss" if claim.loss else task.metric
     ours, theirs = (_means(group, arm, splits, metric) for arm in ("dsd", claim.over))
     sign = -1 if group.lower_is_better(metric) else 1
     return Verdict(task, claim, group, tuple(sign * apart for apart in paired(ours, theirs)))

@@ -254,7 +254,7 @@ def _readme(results: Results) -> dict[str, str]:
     papers = paper_versus_ours.brief(results).grid()
     ours, papers = replace(ours, title=""), replace(papers, title="")
     return {
-        "verdicts": _joined([ours], [verdicts.BY_CLAIM_NOTE, VERDICTS_WHOLE])
+        "verdicts": _joined([ours], [f"{verdicts.BY_CLAIM_NOTE} {VERDICTS_WHOLE}"])
         if ours.rows
         else "No runs yet.\n",
         "table": _joined([papers], [PAPER_WHOLE]),
