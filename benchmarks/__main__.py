@@ -1,6 +1,6 @@
 """Runs all benchmarks, one after the other, and writes their tables into the READMEs.
 
-python -m benchmarks            # takes a quarter of an hour
+python -m benchmarks            # takes about twenty minutes
 python -m benchmarks --table    # the table alone, from benchmarks/results/
 """
 
