@@ -59,8 +59,8 @@ class Grid:
             console.print(table)
         else:
             for first, *rest in self.rows:
-                told = [f"{h} {c}" for h, c in zip(self.header[1:], rest, strict=True) if c != "-"]
-                console.print(Text(f"{first}:", style="bold"), Text("; ".join(told)))
+                cells = [f"{h} {c}" for h, c in zip(self.header[1:], rest, strict=True) if c != "-"]
+                console.print(Text(f"{first}:", style="bold"), Text("; ".join(cells)))
         for note in self.notes:
             console.print(Text(f"  {note}"), style="dim")
         console.print()

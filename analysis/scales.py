@@ -28,5 +28,5 @@ def scale(record: Record) -> str:
     """Returns the same in a sentence: "" for the recipe as it is, "scale x" where x is a name."""
     if record.scale == "full":
         return ""
-    told = words(record)
-    return f"scale {told}" if told == record.scale else told
+    in_words = words(record)
+    return f"scale {in_words}" if in_words == record.scale else in_words

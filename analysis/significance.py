@@ -90,22 +90,22 @@ def sentence(found: Comparison) -> str:
     match found.verdict:
         case "better" | "worse":
             verb = "beats" if found.verdict == "better" else "falls behind"
-            told = f"{arm} {verb} {over}: gain {mean} {points}, 95 % CI [{low}, {high}]"
+            sentence = f"{arm} {verb} {over}: gain {mean} {points}, 95 % CI [{low}, {high}]"
         case "one seed":
-            told = f"one seed has both {arm} and {over}, so no verdict: gain {mean} {points}"
+            sentence = f"one seed has both {arm} and {over}, so no verdict: gain {mean} {points}"
         case _:
-            told = f"no difference shown between {arm} and {over}: gain {mean} {points}, "
-            told += f"95 % CI [{low}, {high}]" if found.interval else "at every seed"
+            sentence = f"no difference shown between {arm} and {over}: gain {mean} {points}, "
+            sentence += f"95 % CI [{low}, {high}]" if found.interval else "at every seed"
     ours, theirs = found.epochs
     spent = f" ({ours:g} epochs against {theirs:g})" if ours != theirs else ""
     where = f"{split_name(found.split)}: " if len(found.group.splits) > 1 else ""
-    return capital(f"{where}{told}, n = {found.gain.n}{spent}.")
+    return capital(f"{where}{sentence}, n = {found.gain.n}{spent}.")
 
 
 def answer(group: Group, over: str, split: str, metrics: Sequence[str]) -> str:
     """Returns in one line what each of some metrics shows of dsd against another arm."""
     against = f"{split_name(split)}, DSD against {arm_of(over).label}"
-    told, n = [], 0
+    gains, n = [], 0
     for metric in metrics:
         gain = group.gain("dsd", over, split, metric)
         if gain is None:
@@ -113,8 +113,8 @@ def answer(group: Group, over: str, split: str, metrics: Sequence[str]) -> str:
         label, n = metric_of(metric).label, gain.difference.n
         between, verdict = statistics.t_interval(gain.values), statistics.verdict(gain.values)
         shown = f" ({interval(between)}): {SHOWN[verdict]}" if n > 1 else ""
-        told.append(f"{label} {signed_mean(gain.difference)}{shown}")
-    return capital(f"{against}, n = {n}: {'; '.join(told)}.")
+        gains.append(f"{label} {signed_mean(gain.difference)}{shown}")
+    return capital(f"{against}, n = {n}: {'; '.join(gains)}.")
 
 
 def total_epochs(group: Group, arm: str) -> float:

@@ -154,10 +154,10 @@ def over_examples(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> I
 
     ours, theirs: a (N, 2 n) array of counts a seed, of the same N examples. Each of 10 000 times
     test examples are drawn with replacement, the same ones for both and all seeds; the metric is
-    computed anew for each run, and the differences are averaged over the seeds. The interval's ends
-    are percentiles. It spans the choice of test examples for these networks, not the training's
-    randomness. Source: the paired bootstrap of Koehn (EMNLP 2004) for BLEU and of Bisani and Ney
-    (ICASSP 2004) for WER.
+    computed again for each run, and the differences are averaged over the seeds. The
+    interval's ends are percentiles. It spans the choice of test examples for these networks, not
+    the training's randomness. Source: the paired bootstrap of Koehn (EMNLP 2004) for BLEU and of
+    Bisani and Ney (ICASSP 2004) for WER.
     """
     runs = [counts for pair in zip(ours, theirs, strict=True) for counts in pair]
     metrics = ratio_metric(resampled(np.stack(runs, axis=1)))

@@ -2,7 +2,7 @@
 
     python -m benchmarks.startup [--rounds 7] [--out FILE]
 
-A turn is a process from its start to its end. No record has changed: nothing is written anew.
+A turn is a process from its start to its end. No record has changed, so nothing is written again.
 """
 
 import subprocess

@@ -113,8 +113,8 @@ def of_runs(runs: Sequence[Run], root: Path, images: int = 12, beam: int = 20) -
         image = read_image(files[test.images[i]], upright=corpus_of(record) == "captions")
         image.thumbnail((SIDE, SIDE))
         references = tuple(" ".join(words) for words in test.captions[i])
-        told = {row: lines[i] for row, lines in said.items()}
-        shown.append(Shown(test.images[i], image, told, references))
+        captions = {row: lines[i] for row, lines in said.items()}
+        shown.append(Shown(test.images[i], image, captions, references))
     how = f"Shown: one in {step} of the {len(present)} test images, in their order"
     missing = len(test) - len(present)
     left_out = f"; {missing} of {len(test)} test images are not in the folder" if missing else ""
@@ -146,9 +146,9 @@ def name(run: Run) -> str:
 @plots.style()
 def picture(gallery: Gallery) -> Figure:
     """Returns the gallery in two columns: each image, and beside it its captions."""
-    told = [_lines(one) for one in gallery.shown]
-    rows = -(-len(told) // 2)
-    height = max(1.3, LEADING * max(map(len, told)) / 72 + 0.1)  # inches
+    captions = [_lines(one) for one in gallery.shown]
+    rows = -(-len(captions) // 2)
+    height = max(1.3, LEADING * max(map(len, captions)) / 72 + 0.1)  # inches
     whole = rows * height + 2 * MARGIN
     figure, panels = plots.panels(rows, 4, 10, whole, width_ratios=[2, 5, 2, 5])
     figure.set_layout_engine(None)  # around images the other one differs from time to time
@@ -157,7 +157,9 @@ def picture(gallery: Gallery) -> Figure:
     for axes in panels.flat:
         axes.set_axis_off()
     looks = plots.looks([*gallery.shown[0].captions])
-    for one, lines, (left, right) in zip(gallery.shown, told, panels.reshape(-1, 2), strict=False):
+    for one, lines, (left, right) in zip(
+        gallery.shown, captions, panels.reshape(-1, 2), strict=False
+    ):
         left.imshow(one.image)
         left.set_anchor("N")
         for number, (row, line) in enumerate(lines):

@@ -149,8 +149,8 @@ def _steep(both: Sequence[Points]) -> bool:
 def _baseline(axes: Axes, found: Spread | None) -> None:
     if found is None:
         return
-    told = f"baseline (n {found.n})"
-    axes.axhline(found.mean, color=GREY, linewidth=1, linestyle="--", label=told)
+    label = f"baseline (n {found.n})"
+    axes.axhline(found.mean, color=GREY, linewidth=1, linestyle="--", label=label)
     if found.sd:
         axes.axhspan(found.mean - found.sd, found.mean + found.sd, color=GREY, alpha=0.12, lw=0)
 

@@ -159,11 +159,11 @@ def linked(text: object) -> Markup:
     return made + words[end:]
 
 
-def told(page: str) -> Mapping[str, Term]:
+def mentioned(page: str) -> Mapping[str, Term]:
     """Returns {anchor: term} of the terms that a page mentions, in alphabetical order."""
     words = unescape(re.sub(r"<script.*?</script>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.S))
-    mentioned = {_called(found[0]) for found in _ANY.finditer(words)}
-    return {anchor(one): one for one in sorted(mentioned, key=lambda one: one.name.lower())}
+    found_terms = {_called(found[0]) for found in _ANY.finditer(words)}
+    return {anchor(one): one for one in sorted(found_terms, key=lambda one: one.name.lower())}
 
 
 def _called(words: str) -> Term:

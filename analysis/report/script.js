@@ -76,7 +76,7 @@ function draw(box) {
     return one;
   });
   box.querySelector(".panels").replaceChildren(...shown);
-  box.querySelector(".told").textContent = layer.said;
+  box.querySelector(".readout").textContent = layer.said;
 }
 
 for (const button of document.querySelectorAll("thead button")) button.addEventListener("click", () => sort(button));

@@ -69,7 +69,7 @@ def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str)
     `prefix`: sets the ids in its pictures apart from those of other sections.
     """
     run, dsd = group.runs[0], group.arms.get("dsd")
-    told, transcripts = _transcripts(group)
+    how, transcripts = _transcripts(group)
     return Section(
         anchor(run),
         notes.title(group),
@@ -79,7 +79,7 @@ def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str)
         _tables(results, group),
         _pictures(group, sweep, prefix),
         histograms(dsd[min(dsd)]) if dsd else None,
-        told,
+        how,
         transcripts,
         more=_more(results, group, sweep),
         made=made.grid([group, *sweep]),

@@ -58,13 +58,13 @@ def page(suite: Suite, records: Path, scale: str | None) -> str:
         found = results.read(suite, records, scale)
         if not found.groups:
             raise UserError(f"{records}: no record; run some")
-        told = {*map(_corpus, found.groups)} & {*CAPTIONED}
-        if not told:  # the corpora's code, which a suite of one's own lacks, is not needed
+        captioned = {*map(_corpus, found.groups)} & {*CAPTIONED}
+        if not captioned:  # the corpora's code, which a suite of one's own lacks, is not needed
             return build(found)
-        here = {corpus for corpus in told if scale == "mini" or _given(corpus)}
+        here = {corpus for corpus in captioned if scale == "mini" or _given(corpus)}
         pictured = results.read(suite, suite.root / "results" / "miniature").groups
         shown = [g for g in found.groups if _corpus(g) in here]
-        shown += [g for g in pictured if _corpus(g) in told - here]
+        shown += [g for g in pictured if _corpus(g) in captioned - here]
         return build(found, galleries(suite, shown))
 
 
@@ -73,9 +73,10 @@ def galleries(suite: Suite, groups: "Sequence[Group]") -> "list[tuple[Run, Galle
     from analysis.figures import gallery
     from analysis.figures.curves import of_first_seed
 
-    told = [of_first_seed(group) for group in groups if not group.first.overrides]
+    of_groups = [of_first_seed(group) for group in groups if not group.first.overrides]
     return [
-        (runs[0], gallery.of_runs(runs, gallery.folder(suite, runs[0].record))) for runs in told
+        (runs[0], gallery.of_runs(runs, gallery.folder(suite, runs[0].record)))
+        for runs in of_groups
     ]
 
 

@@ -11,8 +11,8 @@ def title(group: Group) -> str:
     """Returns the recipe's title, its scale in words, its name and the changed settings."""
     record = group.first
     changed = f", changed: {' '.join(sorted(record.overrides))}" if record.overrides else ""
-    told = words(record)
-    about = f", {told}" if told != record.scale else ""
+    scale = words(record)
+    about = f", {scale}" if scale != record.scale else ""
     return f"{record.title}{about} ({record.recipe}, scale {record.scale}{changed})"
 
 
@@ -31,14 +31,17 @@ def beneath(group: Group, above: Sequence[str] = ()) -> tuple[str, ...]:
 
 def made(group: Group) -> str:
     """Returns in one line when, on what and by which revision the runs were made."""
-    told = [run.record.provenance for run in group.runs]
+    provenances = [run.record.provenance for run in group.runs]
 
     def every(key: str) -> str:
-        return ", ".join(sorted({str(one[key]) for one in told if key in one})) or "unknown"
+        return ", ".join(sorted({str(one[key]) for one in provenances if key in one})) or "unknown"
 
-    torch = ", ".join(sorted({one.get("versions", {}).get("torch", "unknown") for one in told}))
+    torch = ", ".join(
+        sorted({one.get("versions", {}).get("torch", "unknown") for one in provenances})
+    )
     commits = {
-        one["revision"][:10] + "+changes" * one["revision"].endswith("+changes") for one in told
+        one["revision"][:10] + "+changes" * one["revision"].endswith("+changes")
+        for one in provenances
     }
     return (
         f"Made {every('date')} on {every('device')} ({every('precision')}, torch {torch}, "

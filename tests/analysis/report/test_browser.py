@@ -63,8 +63,8 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(visit):
 
 def test_the_policy_refuses_whatever_else_a_text_might_bring_in(visit):
     blocked = visit.page.evaluate(
-        """() => new Promise((told) => {
-          document.addEventListener("securitypolicyviolation", (one) => told(one.blockedURI));
+        """() => new Promise((resolve) => {
+          document.addEventListener("securitypolicyviolation", (one) => resolve(one.blockedURI));
           document.body.append(Object.assign(new Image(), {src: "http://a.test/"}));
         })"""
     )
@@ -124,7 +124,7 @@ def test_another_layer_changes_the_five_panels(visit):
     other = next(name for name in layers if name != choice.input_value())
     choice.select_option(other)
     assert box.locator(".panels").inner_html() != before
-    assert box.locator(".told").inner_text().startswith(f"{other}: ")
+    assert box.locator(".readout").inner_text().startswith(f"{other}: ")
     assert panels.count() == 5
     assert box.locator(".panels .zeros").count() > 0
 
@@ -214,9 +214,9 @@ def test_on_a_screen_the_wide_forest_plot_is_shown(visit):
 def test_a_term_leads_to_its_meaning(visit):
     link = visit.page.locator("#verdict a.term").first
     link.click()
-    told = visit.page.locator(":target")
-    assert told.inner_text().lower() in link.inner_text().lower()
-    assert told.is_visible()
+    term = visit.page.locator(":target")
+    assert term.inner_text().lower() in link.inner_text().lower()
+    assert term.is_visible()
 
 
 def test_print_has_the_whole_tables_on_white(browser):

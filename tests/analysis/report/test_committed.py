@@ -18,14 +18,14 @@ def test_the_committed_figures_are_fresh():
 
 
 def test_the_pictures_that_pages_show_are_committed_and_no_others():
-    told = subprocess.run(
+    listed = subprocess.run(
         ["git", "ls-files", "results/figures"], cwd=ROOT, capture_output=True, text=True
     )
-    if told.returncode:
+    if listed.returncode:
         pytest.skip("no git checkout")
     pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     links = (re.findall(r"results/figures/[^)\s]+\.\w+", page.read_text()) for page in pages)
-    assert set(told.stdout.split()) == {link for found in links for link in found}
+    assert set(listed.stdout.split()) == {link for found in links for link in found}
 
 
 def test_the_committed_report_is_fresh(monkeypatch):

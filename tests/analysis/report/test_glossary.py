@@ -8,10 +8,10 @@ from analysis.report import glossary
 
 
 @pytest.mark.parametrize("term", glossary.TERMS, ids=lambda term: term.name)
-def test_every_term_is_linked_by_its_name_and_told_where_it_is_mentioned(term):
+def test_every_term_is_linked_by_its_name_and_listed_where_it_is_mentioned(term):
     text = glossary.linked(f"of {term.name}, and {term.name} again")
     assert text.count(f'href="#{glossary.anchor(term)}"') == 1
-    assert glossary.told(f"<p>{term.name}</p>")[glossary.anchor(term)] is term
+    assert glossary.mentioned(f"<p>{term.name}</p>")[glossary.anchor(term)] is term
     assert re.fullmatch(r"[A-Z9].*[.?]", term.means)
 
 
@@ -29,4 +29,4 @@ def test_parts_of_words_are_left_alone_and_text_is_escaped():
 
 def test_what_stands_in_scripts_pictures_and_tags_is_not_mentioned():
     page = '<p class="mask">WER</p><script>beam</script><svg><text>loss</text></svg>'
-    assert [*glossary.told(page)] == ["term-wer"]
+    assert [*glossary.mentioned(page)] == ["term-wer"]

@@ -104,11 +104,11 @@ def test_terms_link_to_a_glossary_of_what_the_page_mentions(house):
     house.three_seeds()
     text = built(house)
     links = set(re.findall(r'class="term" href="#([^"]+)"', text))
-    told = re.findall(r'<dt id="([^"]+)">', text)
-    assert links <= set(told)
+    terms = re.findall(r'<dt id="([^"]+)">', text)
+    assert links <= set(terms)
     assert {"term-mask", "term-matched-fine-tuning", "term-interval", "term-seed"} <= links
-    assert "term-core-hours" not in told, "no costs here"
-    assert told == sorted(told)
+    assert "term-core-hours" not in terms, "no costs here"
+    assert terms == sorted(terms)
 
 
 def test_text_from_records_is_escaped_everywhere(house):

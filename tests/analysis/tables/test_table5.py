@@ -96,8 +96,8 @@ def test_dsd_may_fall_behind_and_orders_may_differ(house, captions, rewrite):
         phases = contents(path)["phases"]
         phases[-1]["test"]["test_beam1"]["bleu4"] = bleu4
         rewrite(path, phases=phases)
-    told = house.page("table5").grids[0].notes[0].partition(": ")[2].split("; ")
-    assert [one.rpartition(": ")[2] for one in told] == ["worse", "worse", "worse", "better."]
+    sentences = house.page("table5").grids[0].notes[0].partition(": ")[2].split("; ")
+    assert [one.rpartition(": ")[2] for one in sentences] == ["worse", "worse", "worse", "better."]
 
 
 def test_one_seed_gives_no_verdict_and_no_shared_seed_no_difference(house, captions):

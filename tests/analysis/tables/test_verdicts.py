@@ -42,12 +42,12 @@ def test_the_short_table_says_what_was_tested_how_sure_and_what_would_change_it(
         "which weights are pruned matters",
         "generalises better: lower test loss",
     ]
-    told = found["better than the matched fine-tuning"]
-    assert told["verdict"] == "open: zero or the paper's"
-    assert told["effect (95 % interval)"] == "+0.00 points (-2.48 to +2.48)"
-    assert told["n"] == "3"
+    row = found["better than the matched fine-tuning"]
+    assert row["verdict"] == "open: zero or the paper's"
+    assert row["effect (95 % interval)"] == "+0.00 points (-2.48 to +2.48)"
+    assert row["n"] == "3"
     hours = "1,229 seeds (+6,130.0 core-hours) for the paper's gain; "  # 5 a seed
-    assert told["what would change it"].startswith(hours)
+    assert row["what would change it"].startswith(hours)
     one = found["which weights are pruned matters"]
     assert one["verdict"] == "no verdict from n = 1"
     assert one["effect (95 % interval)"] == "+2.50 points"
