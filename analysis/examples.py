@@ -30,11 +30,12 @@ def interval(
     they do not give the record's own figure, or belong to another test set than the others.
     """
     metric = metric or group.first.metric
-    ours, theirs = group.values(arm, split, metric), group.values(over, split, metric)
+    ours, theirs = group.values(arm, split, metric), group.opposite(arm, over, split, metric)
     seeds = sorted(ours.keys() & theirs.keys())
     if arm == over or not seeds or metric_of(metric).counts is None:
         return None
-    runs = [group.arms[name][seed] for name in (arm, over) for seed in seeds]
+    opponents = group.opponents(arm, over)
+    runs = [group.arms[arm][seed] for seed in seeds] + [opponents[seed] for seed in seeds]
 
     def compute() -> Interval | None:
         counts = [_counts(run, split, metric) for run in runs]

@@ -35,12 +35,17 @@ class Gain(NamedTuple):
     """How much better one arm is than another, over the seeds that both have."""
 
     values: tuple[float, ...]  # a difference a seed, in the metric's unit; positive: better
-    relative_pct: float  # the mean difference, in percent of the other arm's mean
+    reference: float  # the other arm's mean over these seeds
 
     @property
     def difference(self) -> Spread:
         """Returns mean, standard deviation and number of the differences."""
         return spread(self.values)
+
+    @property
+    def relative_pct(self) -> float:
+        """Returns the mean difference in percent of the other arm's mean, 0 where that is 0."""
+        return 100 * self.difference.mean / self.reference if self.reference else 0.0
 
 
 @dataclass(frozen=True)
@@ -114,14 +119,37 @@ class Group:
     def gain(self, arm: str, over: str, split: str, metric: str | None = None) -> Gain | None:
         """Returns the gain of one arm over another, None where they share no seed."""
         metric = metric or self.first.metric
-        ours, theirs = self.values(arm, split, metric), self.values(over, split, metric)
+        ours, theirs = self.values(arm, split, metric), self.opposite(arm, over, split, metric)
         differences = paired(ours, theirs)
         if arm == over or not differences:
             return None
         sign = -1 if self.lower_is_better(metric) else 1
         gains = tuple(sign * difference for difference in differences)
-        reference = spread([theirs[seed] for seed in theirs if seed in ours]).mean
-        return Gain(gains, 100 * spread(gains).mean / reference if reference else 0.0)
+        return Gain(gains, spread([theirs[seed] for seed in theirs if seed in ours]).mean)
+
+    def opponents(self, arm: str, over: str) -> dict[int, Run]:
+        """Returns {seed of an arm: the other arm's run that it is compared with}.
+
+        That of the same seed; of an arm that is the dense phase alone, the run it branched off.
+        """
+        theirs = self.arms.get(over, {})
+        dense_alone = "/" not in self.end(over)
+        found = {}
+        for seed, run in self.arms.get(arm, {}).items():
+            start = run.record.settings.dense_seed
+            other = theirs.get(start if dense_alone and start is not None else seed)
+            if other is not None:
+                found[seed] = other
+        return found
+
+    def opposite(self, arm: str, over: str, split: str, metric: str) -> dict[int, float]:
+        """Returns {seed of an arm: the figure of the other arm's run that it is compared with}."""
+        theirs = self.values(over, split, metric)
+        return {
+            seed: theirs[run.record.seed]
+            for seed, run in self.opponents(arm, over).items()
+            if run.record.seed in theirs
+        }
 
     def decimals(self, metric: str) -> int:
         """Returns how many decimals a metric is written with; of an unknown one its values tell."""

@@ -176,13 +176,13 @@ def _verdict(task: Task, claim: Claim, groups: Sequence[Group]) -> Verdict:
         return Verdict(task, claim, None, ())
     splits = (claim.loss,) if claim.loss else task.splits
     metric = "loss" if claim.loss else task.metric
-    ours, theirs = (_means(group, arm, splits, metric) for arm in ("dsd", claim.over))
+    ours = _means([group.values("dsd", split, metric) for split in splits])
+    theirs = _means([group.opposite("dsd", claim.over, split, metric) for split in splits])
     sign = -1 if group.lower_is_better(metric) else 1
     return Verdict(task, claim, group, tuple(sign * apart for apart in paired(ours, theirs)))
 
 
-def _means(group: Group, arm: str, splits: Sequence[str], metric: str) -> dict[int, float]:
-    """Returns {seed: the mean of an arm's figures over test sets}."""
-    each = [group.values(arm, split, metric) for split in splits]
+def _means(each: Sequence[dict[int, float]]) -> dict[int, float]:
+    """Returns {seed: the mean of its figures}, of {seed: figure} for each test set."""
     seeds = set.intersection(*map(set, each))
     return {seed: spread([values[seed] for values in each]).mean for seed in sorted(seeds)}

@@ -109,11 +109,9 @@ def _rows(group: Group) -> Iterable[Row]:
         test = f", {split_name(split)}" if len(group.splits) > 1 else ""
         name = f"{record.title}{test}\n{', '.join([metric_name(record.metric), *about])}"
         for over in CONTROLS:
-            theirs, ours = group.values(over, split), group.values("dsd", split)
-            reference = sum(theirs[seed] for seed in sorted(theirs.keys() & ours.keys()))
             gain = group.gain("dsd", over, split)
-            if gain and reference:  # nothing is a percentage of 0
-                values = [100 * len(gain.values) * value / reference for value in gain.values]
+            if gain and gain.reference:  # nothing is a percentage of 0
+                values = [100 * value / gain.reference for value in gain.values]
                 mean, _, n = spread(values)
                 yield Row(name, over, mean, t_interval(values), n)
 

@@ -57,7 +57,10 @@ class Row:
         """Returns dsd's last figures less these, of the seeds of both; none for dsd's own."""
         if self.group is None or (self.path or self.group.end(self.arm)) == self.group.end("dsd"):
             return ()
-        return paired(self.group.values("dsd", self.split, self.metric), self.values)
+        ours = self.group.values("dsd", self.split, self.metric)
+        if self.arm and not self.path:
+            return paired(ours, self.group.opposite("dsd", self.arm, self.split, self.metric))
+        return paired(ours, self.values)
 
 
 def steps(group: Group) -> Iterator[tuple[str, str, PhaseRecord]]:

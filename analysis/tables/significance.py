@@ -14,7 +14,8 @@ from analysis.words import effect, metric_name, split_name
 
 NOTES = (  # beneath the tables
     "n: seeds that both arms have. Gain: positive is better; mean and sample standard deviation of "
-    "the differences between runs of the same seed, which share their dense phase. Relative: in "
+    "the differences between runs of the same seed, which share their dense phase. Where all seeds "
+    "branch off one dense phase (CIFAR-10), that network is the baseline of each. Relative: in "
     "percent of the other arm's mean.",
     "95 % paired t and p paired: Student's t over these differences. A difference is shown where "
     "the interval excludes 0. Where all differences are equal there is no spread to judge by, so "

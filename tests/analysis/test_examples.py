@@ -56,6 +56,19 @@ def test_as_the_statistic_of_the_counts_of_the_seeds_that_both_have(house, image
     assert examples.interval(house.group, "dsd", "dsd", "test") is None
 
 
+def test_seeds_of_one_dense_phase_are_all_held_against_it(house, images):
+    path = house.suite.recipes["images-resnet18"]
+    path.write_text(path.read_text() + "dense_seed: 0\n")
+    images("baseline", 0, wrong(0, 0.5))
+    for seed in range(2):
+        images("dsd", seed, wrong(seed, 0.2))
+    ours, theirs = (
+        [np.stack([wrong(seed, share), np.ones(40)], axis=1) for seed in seeds]
+        for seeds, share in (((0, 1), 0.2), ((0, 0), 0.5))
+    )
+    assert interval(house) == over_examples(theirs, ours)
+
+
 def test_the_arms_are_tested_on_the_same_draws(house, images):
     images("baseline", 0, wrong(0, 0.5))
     images("dsd", 0, wrong(0, 0.5))

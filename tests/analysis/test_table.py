@@ -49,15 +49,15 @@ def test_rows_of_one_kind_alone():
 
 
 def test_every_kind_in_words_and_numbers_and_of_nothing():
-    gain = Gain((1.0, 1.5), 4.2)
+    gain = Gain((1.0, 1.5), 25.0)
     for kind, value, written, cells in (
         (text("{:g} %".format), 0.5, "0.5 %", {"x": 0.5}),
         (P_VALUE, 0.0004, "< 0.001", {"x": 0.0004}),
         (INTERVAL, (-0.001, 2.0), "+0.00 to +2.00", {"x_low": -0.001, "x_high": 2.0}),
         (MEAN, Spread(1.0, 0.5, 2), "1.00 ± 0.50", {"x": 1.0, "x_sd": 0.5, "x_n": 2}),
         (
-            *(GAIN, gain, "+1.25 ± 0.35 (+4.2 %, n 2)"),
-            {"x": 1.25, "x_sd": gain.difference.sd, "x_n": 2, "x_pct": 4.2},
+            *(GAIN, gain, "+1.25 ± 0.35 (+5.0 %, n 2)"),
+            {"x": 1.25, "x_sd": gain.difference.sd, "x_n": 2, "x_pct": 5.0},
         ),
     ):
         column = Column("x", "x", kind, lambda row: row.ours)

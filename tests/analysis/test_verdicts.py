@@ -1,5 +1,7 @@
 """Verdicts per claim: effects with the right sign, their words, and Holm's correction."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from analysis import statistics
 from analysis.claims import CLAIMS, Task
 from analysis.power import power_of
-from analysis.verdicts import Verdict
+from analysis.verdicts import Verdict, verdicts
 
 METRIC, TRAINING = CLAIMS[1], CLAIMS[6]
 
@@ -70,3 +72,22 @@ def test_holm_keeps_order_and_lies_between_the_plain_and_bonferronis(ps):
         assert plain <= corrected <= min(1.0, len(ps) * plain) + 1e-12
     order = sorted(range(len(ps)), key=lambda i: (ps[i], i))
     assert [found[i] for i in order] == sorted(found)
+
+
+def test_seeds_that_share_one_dense_phase_are_held_against_its_network(house, monkeypatch):
+    recipe = house.suite.recipes["images-resnet18"]
+    recipe.write_text(recipe.read_text() + "dense_seed: 0\n")
+    one = replace(task(), recipe="images-resnet18", metric="top1_error_pct")
+    monkeypatch.setattr("analysis.verdicts.TASKS", (one,))
+    house.run("baseline", 0, 8.3)
+    house.run("baseline", 1, 9.0)  # another network: no run branches off it
+    for seed in range(3):
+        house.run("dsd", seed, 8.3, 8.2, 8.0 + seed / 10)
+        house.run("finetune", seed, 8.3, 8.2, 8.5)
+    house.run("finetune", 3, 8.3, 8.2, 8.5)  # no dsd of this seed
+    found = {one.claim.over: one.effects for one in verdicts(house.results.groups) if one.gain}
+    assert found["baseline"] == pytest.approx((0.3, 0.2, 0.1))
+    assert found["finetune"] == pytest.approx((0.5, 0.4, 0.3))
+    gain = house.group.gain("dsd", "baseline", "test")
+    assert gain.values == pytest.approx((0.3, 0.2, 0.1))
+    assert gain.reference == pytest.approx(8.3)

