@@ -60,11 +60,14 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
     first = verdicts.brief(results) if tested else significance.brief(unswept, CONTROLS)
     if tested:
         first = replace(first, notes=(*first.notes, *verdicts.NOTES))
+    summary = [words] if (words := verdicts.in_short(results)) else []
+    if results.of_paper and not results.beside:
+        summary.append(NONE_BESIDE)
     template = environment.from_string(_file("page.html.jinja"))
     return template.render(
         title=TITLE,
         intro=INTRO,
-        summary=[] if results.beside or not results.of_paper else [NONE_BESIDE],
+        summary=summary,
         verdicts=first.grid(),
         kinds=[getattr(row, "kind", "open") for row in first.rows],
         all_figures=verdicts.table(results, ran=True).grid() if tested else None,

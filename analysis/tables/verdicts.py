@@ -1,5 +1,6 @@
 """A row a claim of the paper on each task, and the losses of every arm."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.claims import CLAIMS, TASKS, Task
@@ -7,7 +8,7 @@ from analysis.groups import Group
 from analysis.results import Results
 from analysis.statistics import Spread
 from analysis.table import INTERVAL, MEAN, P_VALUE, Column, Kind, Table, text
-from analysis.verdicts import group_of, reborn_pct, verdicts
+from analysis.verdicts import Verdict, group_of, reborn_pct, verdicts
 from analysis.words import effect, metric_name, plus_minus, signed_mean
 
 NOTES = (
@@ -60,6 +61,35 @@ def brief(results: Results) -> Table:
     """Returns the claims that were tested in few columns."""
     rows = [one for one in verdicts(results.groups) if one.effects]
     return Table(TITLE, BRIEF, rows, acted(results), in_csv=lambda row: False)
+
+
+def in_short(results: Results) -> str:
+    """Returns in two sentences what is decided and which way the means lie, "" without runs."""
+    found = [one for one in verdicts(results.groups) if one.effects]
+    if not found:
+        return ""
+    counts = sorted({len(one.effects) for one in found})
+    n = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+    decided = "; ".join(
+        f"{word} {_named(found, kind)}"
+        for word, kind in (("confirmed", "better"), ("contradicted", "worse"))
+    )
+    ahead: list[str] = []
+    for claim in CLAIMS:
+        mine = [one.effect.mean for one in found if one.claim == claim and one.effect]
+        if claim.in_metric and mine:
+            tasks = "" if ahead else " tasks"
+            ahead.append(f"{claim.text} on {sum(mean > 0 for mean in mine)} of {len(mine)}{tasks}")
+    return (
+        f"In short, of {len(found)} comparisons (n {n}), after Holm's correction: {decided}; the "
+        f"others are open. By the means alone DSD is {', '.join(ahead)}."
+    )
+
+
+def _named(found: Iterable[Verdict], kind: str) -> str:
+    """Returns how many verdicts are of a kind, with their names in brackets."""
+    names = [f"{one.claim.text}, {one.task.name}" for one in found if one.kind == kind]
+    return f"{len(names)} ({'; '.join(names)})" if names else "none"
 
 
 def acted(results: Results) -> list[str]:

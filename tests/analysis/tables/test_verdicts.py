@@ -66,6 +66,15 @@ def test_readmes_table_has_a_row_a_claim_and_a_column_a_task(ran):
     }
 
 
+def test_in_short_counts_what_is_decided_and_the_tasks_that_dsd_leads(ran):
+    assert verdicts.in_short(ran.results) == (
+        "In short, of 4 comparisons (n 1 to 3), after Holm's correction: confirmed 1 (better than "
+        "the dense baseline, CIFAR-10, ResNet-20); contradicted none; the others are open. By the "
+        "means alone DSD is better than the dense baseline on 1 of 1 tasks, better than the "
+        "matched fine-tuning on 0 of 1."
+    )
+
+
 def test_the_whole_table_and_its_csv_have_every_figure_run_or_not(ran):
     page = ran.page("verdicts")
     short, whole = page.grids
@@ -86,7 +95,8 @@ def test_readme_has_the_short_table_and_where_the_whole_one_is(ran):
     readme.write_text("<!-- verdicts:begin -->\n<!-- verdicts:end -->\n")
     ran.write()
     text = readme.read_text()
-    assert "| claim | CIFAR-10, ResNet-20 |" in text
+    assert "\n\n| claim | CIFAR-10, ResNet-20 |" in text
+    assert verdicts.in_short(ran.results) in text
     for path in re.findall(r"\]\(([^)]+)\)", text):
         assert (ran.suite.root / path).exists(), path
 
