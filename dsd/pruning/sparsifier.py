@@ -3,22 +3,23 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from io import BytesIO
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from dsd.pruning import ranks
-from dsd.pruning.bits import BitMask, pack, unpack
+from dsd.pruning.bits import BitMask, pack
 from dsd.pruning.criteria import Criterion, criterion_of, name_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.growth import Growth
 from dsd.pruning.masks import choose
 from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
 from dsd.pruning.optimizers import Handle, Optimizers
+from dsd.pruning.saved import as_bytes, check_fit, gradual_of, masks_of
 from dsd.pruning.schedule import Gradual
 from dsd.pruning.sharded import as_part, is_sharded, like, local, part_of, reshard, totals, whole
+from dsd.pruning.shown import left_dense, table
 from dsd.pruning.targets import (
     Targets,
     aliases,
@@ -83,8 +84,7 @@ class Sparsifier:
     `finish` and `state_dict` together.
 
     Raises ValueError for a bad option, for an entry that matches nothing (with the nearest name),
-    when
-    there is nothing to prune, and for what cannot be held: L-BFGS, flattened weights (FSDP1,
+    when there is nothing to prune, and for what cannot be held: L-BFGS, flattened weights (FSDP1,
     ZeRO-3), parametrizations that keep no zeros. TypeError for what is no optimizer.
     """
 
@@ -117,7 +117,7 @@ class Sparsifier:
         self._growth: Growth | None = None  # the gradual schedule in progress
         self._hooks: list[Handle] = []
         if found.unsure:
-            warnings.warn(_unsure(self._model, found.unsure), stacklevel=2)
+            warnings.warn(left_dense(self._model, found.unsure), stacklevel=2)
 
     @property
     def layers(self) -> list[str]:
@@ -163,17 +163,7 @@ class Sparsifier:
 
     def __str__(self) -> str:
         """Returns a table: the parameters that are pruned, and why the others are left dense."""
-        parameters = dict(self._model.named_parameters())
-        report = self.report()
-        rows = [("parameter", "shape", "pruned")]
-        for name, parameter in parameters.items():
-            pruned = f"dense: {self._dense.get(name, 'added later')}"
-            if name in report:
-                weights, kept = report[name]["weights"], report[name]["kept"]
-                pruned = f"{weights - kept} of {weights} ({1 - kept / weights:.1%})"
-            rows.append((name, "x".join(map(str, parameter.shape)), pruned))
-        width, shape = (max(len(row[column]) for row in rows) for column in (0, 1))
-        return "\n".join(f"{row[0]:{width}}  {row[1]:{shape}}  {row[2]}" for row in rows)
+        return table(self._model, self.report(), self._dense)
 
     def sparsify(
         self,
@@ -274,7 +264,7 @@ class Sparsifier:
             return {
                 "masks": {name: like(part, self._weights[name]) for name, part in parts.items()},
                 "held": self.active,
-                "gradual": b"" if growth is None else _bytes(growth),
+                "gradual": b"" if growth is None else as_bytes(growth),
             }
         masks = {}
         for name, mask in self.masks.items():
@@ -293,20 +283,9 @@ class Sparsifier:
         """
         masks = masks_of(state)
         self._check_parameters()
-        for name in sorted(masks.keys() ^ self._weights.keys()) if masks else ():
-            missing = "has no mask in" if name in self._weights else "is not prunable but in"
-            raise ValueError(
-                f"{name} {missing} the saved state; use the same model, include and exclude"
-            )
-        for name, mask in masks.items():
-            shape = self._weights[name].shape
-            if mask.shape != shape or mask.dtype != torch.bool:
-                raise ValueError(
-                    f"{name}: the saved mask is {mask.dtype} of shape {tuple(mask.shape)}, "
-                    f"but must be torch.bool of the weight's shape {tuple(shape)}"
-                )
+        check_fit(masks, self._weights)
         growth = None
-        if gradual := _gradual(state):
+        if gradual := gradual_of(state):
             growth = Growth.from_state(gradual, self._criterion)
         masks = {name: as_part(mask, self._weights[name]) for name, mask in masks.items()}
         ranks.check_same(self._weights, masks, self._replicas)
@@ -459,42 +438,3 @@ class Sparsifier:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._set(self._masks, self._growth)
-
-
-def masks_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Returns the masks of a Sparsifier's state_dict, by parameter name: bool, True = kept.
-
-    Raises ValueError when it is none.
-    """
-    if set(state) - {"gradual", "held"} != {"masks"}:
-        raise ValueError(f'not the state of a Sparsifier: it has {sorted(state)}, not "masks"')
-    if not state.get("held", True):
-        return {}
-    return {
-        name: mask if isinstance(mask, Tensor) else unpack(mask["bits"], mask["shape"])
-        for name, mask in state["masks"].items()
-    }
-
-
-def _bytes(state: dict[str, Any]) -> bytes:
-    """Returns a schedule's state as one value: torch.distributed.checkpoint must know all keys."""
-    file = BytesIO()
-    torch.save(state, file)
-    return file.getvalue()
-
-
-def _gradual(state: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    saved = state.get("gradual")
-    if isinstance(saved, bytes):
-        return torch.load(BytesIO(saved), weights_only=True) if saved else None
-    return saved
-
-
-def _unsure(model: nn.Module, names: list[str]) -> str:
-    parameters = dict(model.named_parameters())
-    shown = [f"{name} {tuple(parameters[name].shape)}" for name in names[:8]]
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return (
-        f"left dense, as no layer's weights: {', '.join(shown)}{more}. include=[...] prunes what "
-        "it names; exclude=[...] leaves it dense without this warning"
-    )

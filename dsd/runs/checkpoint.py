@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dsd.errors import UserError
-from dsd.pruning.sparsifier import masks_of
+from dsd.pruning.saved import masks_of
 from dsd.runs.files import sha256, whole_file, write_atomically
 
 FORMAT = 2  # of the pointer: 1, without `format`, was the same
