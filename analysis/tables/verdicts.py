@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis.claims import CLAIMS, TASKS, Task
+from analysis.claims import CLAIMS, PLANNED, PRIMARY, TASKS, Task
 from analysis.groups import Group
 from analysis.results import Results
 from analysis.statistics import Spread
@@ -70,6 +70,8 @@ def in_short(results: Results) -> str:
         return ""
     counts = sorted({len(one.effects) for one in found})
     n = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+    if any(len(one.effects) < PLANNED for one in found if one.claim.over == PRIMARY):
+        n += f"; interim, the protocol plans {PLANNED}"
     decided = "; ".join(
         f"{word} {_named(found, kind)}"
         for word, kind in (("confirmed", "better"), ("contradicted", "worse"))
