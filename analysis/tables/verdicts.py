@@ -89,9 +89,13 @@ def in_short(results: Results) -> str:
 
 
 def _named(found: Iterable[Verdict], kind: str) -> str:
-    """Returns how many verdicts are of a kind, with their names in brackets."""
-    names = [f"{one.claim.text}, {one.task.name}" for one in found if one.kind == kind]
-    return f"{len(names)} ({'; '.join(names)})" if names else "none"
+    """Returns how many verdicts are of a kind, with their names in brackets by task."""
+    by_task: dict[str, list[str]] = {}
+    for one in found:
+        if one.kind == kind:
+            by_task.setdefault(one.task.name, []).append(one.claim.text)
+    named = "; ".join(f"{task}: {', '.join(claims)}" for task, claims in by_task.items())
+    return f"{sum(map(len, by_task.values()))} ({named})" if named else "none"
 
 
 def acted(results: Results) -> list[str]:

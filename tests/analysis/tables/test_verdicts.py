@@ -69,7 +69,7 @@ def test_readmes_table_has_a_row_a_claim_and_a_column_a_task(ran):
 def test_in_short_counts_what_is_decided_and_the_tasks_that_dsd_leads(ran):
     assert verdicts.in_short(ran.results) == (
         "In short, of 4 comparisons (n 1 to 3; interim, the protocol plans 6), after Holm's "
-        "correction: confirmed 1 (better than the dense baseline, CIFAR-10, ResNet-20); "
+        "correction: confirmed 1 (CIFAR-10, ResNet-20: better than the dense baseline); "
         "contradicted none; the others are open. By the means alone DSD is better than the dense "
         "baseline on 1 of 1 tasks, better than the matched fine-tuning on 0 of 1."
     )
