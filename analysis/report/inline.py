@@ -34,10 +34,14 @@ def svg(figure: Figure, prefix: str, label: str) -> Markup:
     ends: list[str] = []  # of the groups that are open
     text = re.sub(r"</?g\b[^>]*>", lambda tag: _group(tag[0], ends), text)
     text = re.sub(r">\s+<", "><", text).replace("<defs></defs>", "")
+    looks: dict[str, str] = {}  # style -> the class that stands for it: a tick each repeats its own
+    text = re.sub(r' style="([^"]*)"', lambda found: _look(found[1], looks, prefix), text)
+    rules = "".join(f".{name}{{{style}}}" for style, name in looks.items())
     size = re.search(r'viewBox="0 0 ([\d.]+)', text)
     width = round(float(size[1]) * 4 / 3) if size else 0  # points to pixels
     described = f'<svg role="img" aria-label="{escape(label)}" style="max-width: {width}px" '
     text = re.sub(r"<svg (?:.*?)(?=viewBox)", described, text, count=1, flags=re.S)
+    text = text.replace(">", f"><style>{rules}</style>", 1)
     return Markup(text)  # matplotlib has escaped what it says
 
 
@@ -57,6 +61,11 @@ def _group(tag: str, ends: list[str]) -> str:
         return ends.pop()
     ends.append("" if tag == "<g>" else "</g>")
     return "" if tag == "<g>" else tag
+
+
+def _look(style: str, looks: dict[str, str], prefix: str) -> str:
+    """Returns the attribute that gives an element its style by a class of the picture's own."""
+    return f' class="{looks.setdefault(style, f"{prefix}-c{len(looks)}")}"'
 
 
 def _rounded(attribute: str) -> str:

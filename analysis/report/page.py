@@ -49,13 +49,23 @@ FOOTER = "Made by `dsd report` from the run records; the same records give the s
 def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> str:
     """Returns the page of these results; `galleries`: captions, each with one of their runs."""
     shown = list(sparsity.with_sweeps(results.groups))
-    sections = [section(results, *one, prefix=f"s{place}") for place, one in enumerate(shown)]
     unswept = [group for group, _ in shown]
     tested = [group for task in TASKS if (group := group_of(task, results.groups))]
+    decided = {group.first.recipe for group in tested}
+    sections = [
+        section(
+            results,
+            *one,
+            prefix=f"s{place}",
+            aside=one[0] not in tested and one[0].first.recipe in decided,
+        )
+        for place, one in enumerate(shown)
+    ]
     for run, gallery in galleries:
         _add(sections, run, gallery)
     script, style = (_file(name) for name in ("script.js", "style.css"))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     environment.filters["linked"] = glossary.linked
     first = verdicts.brief(results) if tested else significance.brief(unswept, CONTROLS)
     if tested:

@@ -61,12 +61,21 @@ class Section:
     gallery: Gallery | None = None
     more: Sequence[Grid] = ()
     made: Grid | None = None
+    aside: bool = False  # other runs of the recipe enter the verdicts
 
 
-def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str) -> Section:
+def section(
+    results: Results,
+    group: Group,
+    sweep: Sequence[Group],
+    prefix: str,
+    *,
+    aside: bool = False,
+) -> Section:
     """Returns a group's section; `sweep`: the same recipe and scale at other sparsities.
 
-    `prefix`: sets the ids in its pictures apart from those of other sections.
+    `prefix`: sets the ids in its pictures apart from those of other sections. `aside`: other runs
+    of the recipe enter the verdicts, and this section does without every layer's histograms.
     """
     run, dsd = group.runs[0], group.arms.get("dsd")
     how, transcripts = _transcripts(group)
@@ -78,11 +87,12 @@ def section(results: Results, group: Group, sweep: Sequence[Group], prefix: str)
         tests.brief([group]).grid(),
         _tables(results, group),
         _pictures(group, sweep, prefix),
-        histograms(dsd[min(dsd)]) if dsd else None,
+        histograms(dsd[min(dsd)]) if dsd and not aside else None,
         how,
         transcripts,
         more=_more(results, group, sweep),
         made=made.grid([group, *sweep]),
+        aside=aside,
     )
 
 

@@ -42,6 +42,16 @@ def test_it_is_named_and_whole_in_itself():
     assert drawn("one") == drawn("one")
 
 
+def test_a_style_that_repeats_is_written_once_under_a_name_of_the_pictures_own():
+    one, other = drawn("one"), drawn("other")
+    names = set(re.findall(r'class="([^"]+)"', one))
+    rules = re.findall(r"\.([\w-]+)\{([^}]+)\}", one)
+    assert names == {name for name, _ in rules}
+    assert not names & set(re.findall(r'class="([^"]+)"', other))
+    assert len({style for _, style in rules}) == len(rules) > 2
+    assert one.count("style=") == 1, "the picture's width"
+
+
 def test_numbers_in_words_stay_and_those_of_paths_are_tenths():
     figure = Figure()
     figure.subplots().plot([0.12345, 0.2], [1, 2], label="0.12345 Mz")

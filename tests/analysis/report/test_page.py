@@ -79,6 +79,17 @@ def test_verdicts_come_first_where_the_claims_tasks_were_run(house):
     assert ">All figures of the verdicts<" in first
 
 
+def test_runs_that_enter_no_verdict_say_so_and_leave_out_the_histograms(house):
+    (folder := house.suite.root / "recipes" / "cifar10").mkdir()
+    recipe = house.suite.recipes["images-resnet20"].read_text()
+    (folder / "resnet20.yaml").write_text(recipe)
+    for scale in ("short", "full"):
+        house.run("dsd", 0, 30.0, stages=pruned_once(), recipe="cifar10-resnet20", scale=scale)
+        text = built(house)
+        assert text.count('class="histogram"') == 1, "of the runs in the verdicts, if there are any"
+        assert ("enter no verdict" in text) == (scale == "full")
+
+
 def test_only_what_holm_leaves_standing_is_coloured(house):
     (folder := house.suite.root / "recipes" / "cifar10").mkdir()
     text = house.suite.recipes["images-resnet20"].read_text()
