@@ -11,7 +11,14 @@ from analysis.more_seeds import Cost
 from analysis.power import detectable
 from analysis.statistics import Interval, Spread, spread
 
-UNKNOWN = {0: "unknown: needs two seeds", 1: "unknown: needs a second seed"}  # by the seeds seen
+UNKNOWN = {  # by the seeds seen; the spread of two says next to nothing
+    0: "unknown: needs three seeds",
+    1: "unknown: needs two more seeds",
+    2: "unknown: needs a third seed",
+}
+FOR = "for it, but not after Holm's correction"
+AGAINST = "against it, but not after Holm's correction"
+EXCLUDED = "the paper's gain is excluded"
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Verdict:
     @property
     def metric(self) -> str:
         """Returns the metric that tests the claim."""
-        return "loss" if self.claim.loss else self.task.metric
+        return self.claim.measure[0] if self.claim.measure else self.task.metric
 
     @property
     def effect(self) -> Spread | None:
@@ -61,17 +68,18 @@ class Verdict:
     @property
     def size(self) -> float | None:
         """Returns the effect to plan seeds for: the paper's gain on the task, if in its metric."""
-        return None if self.claim.loss else self.task.gain
+        return None if self.claim.measure else self.task.gain
 
-    def needed(self, share: float = 1.0, tests: int = 1) -> int | None:
+    def needed(self, share: float = 1.0, *, corrected: bool = True) -> int | None:
         """Returns the seeds that show so much of the paper's gain with power 0.8.
 
         From the spread seen; None where that is unknown, no gain is given, or no number is enough.
-        tests: of so many, in Holm's first and strictest step.
+        corrected: in Holm's first and strictest step, which no verdict needs more seeds for.
         """
         if self.size is None or self.detectable is None or self.effect is None:
             return None
-        return more_seeds.needed(self.effect.sd or 0.0, share * self.size, 0.05 / tests)
+        alpha = 0.05 / self.tests if corrected else 0.05
+        return more_seeds.needed(self.effect.sd or 0.0, share * self.size, alpha)
 
     @property
     def cost(self) -> Cost | None:
@@ -90,8 +98,10 @@ class Verdict:
 
         Or why that is unknown.
         """
+        if len(self.effects) in UNKNOWN:
+            return UNKNOWN[len(self.effects)]
         if self.detectable is None:
-            return UNKNOWN.get(len(self.effects), "unknown: the seeds do not differ")
+            return "unknown: the seeds do not differ"
         if self.size is None:
             return "the paper names no size to plan for"
         gain, third = self.needed(), self.needed(1 / 3)
@@ -125,7 +135,7 @@ class Verdict:
             return f"no verdict from n = {len(self.effects)}"
         low, high = self.interval
         if (low > 0 or high < 0) and self.holm_p is not None and self.holm_p >= 0.05:
-            return f"{'for' if low > 0 else 'against'} it, but not after Holm's correction"
+            return FOR if low > 0 else AGAINST
         if high < 0:
             return "contradicted"
         if low > 0:
@@ -133,12 +143,17 @@ class Verdict:
             return "confirmed, less than the paper's gain" if less else "confirmed"
         if self.gain is None:
             return "open: not shown either way"
-        return "the paper's gain is excluded" if high < self.gain else "open: zero or the paper's"
+        return EXCLUDED if high < self.gain else "open: zero or the paper's"
 
 
 def verdicts(groups: Sequence[Group]) -> list[Verdict]:
     """Returns every claim on every task, run or not, with p values corrected by Holm's method."""
-    found = [_verdict(task, claim, groups) for task in TASKS for claim in CLAIMS]
+    found = [
+        _verdict(task, claim, groups)
+        for task in TASKS
+        for claim in CLAIMS
+        if claim.only in (None, task.metric)
+    ]
     tested = {place: one.p for place, one in enumerate(found) if one.p is not None}
     for place, p in zip(tested, statistics.holm([*tested.values()]), strict=True):
         found[place] = replace(found[place], holm_p=p, tests=len(tested))
@@ -147,13 +162,22 @@ def verdicts(groups: Sequence[Group]) -> list[Verdict]:
 
 def group_of(task: Task, groups: Sequence[Group]) -> Group | None:
     """Returns the task's runs without changed settings; of several kinds, that of most runs."""
-    mine = [
+    return max(_kinds(task, groups), key=lambda group: len(group.runs), default=None)
+
+
+def left_out(task: Task, groups: Sequence[Group]) -> list[Group]:
+    """Returns the task's runs of the other kinds, such as another precision."""
+    counted = group_of(task, groups)
+    return [group for group in _kinds(task, groups) if group is not counted]
+
+
+def _kinds(task: Task, groups: Sequence[Group]) -> list[Group]:
+    return [
         group
         for group in groups
         if (group.first.recipe, group.first.scale) == (task.recipe, task.scale)
         and not group.first.overrides
     ]
-    return max(mine, key=lambda group: len(group.runs), default=None)
 
 
 def reborn_pct(group: Group) -> Spread | None:
@@ -174,8 +198,9 @@ def _verdict(task: Task, claim: Claim, groups: Sequence[Group]) -> Verdict:
     group = group_of(task, groups)
     if group is None:
         return Verdict(task, claim, None, ())
-    splits = (claim.loss,) if claim.loss else task.splits
-    metric = "loss" if claim.loss else task.metric
+    metric, splits = task.metric, task.splits
+    if claim.measure:
+        metric, splits = claim.measure[0], claim.measure[1:]
     ours = _means([group.values("dsd", split, metric) for split in splits])
     theirs = _means([group.opposite("dsd", claim.over, split, metric) for split in splits])
     sign = -1 if group.lower_is_better(metric) else 1

@@ -51,11 +51,21 @@ def test_what_a_correction_takes_away_is_no_finding():
         assert Verdict(task(), METRIC, None, effects, holm_p=0.049).words.startswith("con")
 
 
-def test_an_effect_as_large_as_detectable_is_found_four_times_in_five():
-    one = Verdict(task(), METRIC, None, (0.1, 0.3, 0.2, 0.25))
-    assert one.detectable is not None
-    assert one.effect is not None
-    assert power_of(one.detectable, one.effect.sd, 4) == pytest.approx(0.8, abs=1e-6)
+def test_only_captions_are_held_to_the_validation_perplexity(house, monkeypatch):
+    monkeypatch.setattr("analysis.verdicts.TASKS", (task(), replace(task(), metric="bleu4")))
+    found = [(one.task.metric, one.metric) for one in verdicts(house.results.groups)]
+    assert found.count(("bleu4", "perplexity")) == 1
+    assert ("wer_pct", "perplexity") not in found
+
+
+def test_seeds_to_plan_for_are_those_of_holms_strictest_step_and_need_a_spread_of_three():
+    one = Verdict(task(), METRIC, None, (0.1, 0.3, 0.2), tests=20)
+    plain, corrected = one.needed(corrected=False), one.needed()
+    assert plain is not None
+    assert corrected is not None
+    assert power_of(1.0, 0.1, corrected, 0.05 / 20) >= 0.8 > power_of(1.0, 0.1, plain, 0.05 / 20)
+    assert replace(one, effects=(0.1, 0.3)).would_change == "unknown: needs a third seed"
+    assert replace(one, effects=(0.1, 0.1, 0.1)).would_change == "unknown: the seeds do not differ"
 
 
 def test_holm_by_hand():
