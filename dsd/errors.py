@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import sysconfig
 import tempfile
 import traceback
 from datetime import UTC, datetime
@@ -41,14 +42,22 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         where = error.filename or "the system"
         return printable(f"{where}: {error.strerror or first}; fix it, run again"), 2
-    where = _report(error)
-    return (
-        printable(
-            f"unforeseen, and a fault of dsd's: {type(error).__name__}: {first}; please report it "
-            f"with {where} (--debug shows it)"
-        ),
-        1,
-    )
+    kind, file, where = type(error).__name__, _of_a_suite(error), _report(error)
+    if file:
+        said = f"{file}: {kind}: {first}; fix it, the traceback is in {where}"
+    else:
+        said = f"an error in dsd itself: {kind}: {first}; please report it with {where}"
+    return printable(f"{said} (--debug shows it)"), 1
+
+
+def _of_a_suite(error: Exception) -> str:
+    """Returns file:line where a suite's own code raised an error, "" where dsd or a library did."""
+    libraries = ("site-packages", sysconfig.get_path("stdlib"))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not any(part in frame.filename for part in libraries):
+            inside = f"{os.sep}recipes{os.sep}" in frame.filename
+            return f"{frame.filename}:{frame.lineno}" if inside else ""
+    return ""
 
 
 def printable(text: str, keep: str = "\n\t") -> str:

@@ -28,7 +28,7 @@ NOTES = (
     "0.8 at the spread seen, before Holm's correction; with Holm, and in what would change a "
     "verdict: in its first and strictest step. The spread of few seeds is rough, and so are these: "
     "2 seeds may see a thirtieth of it, 3 a sixth, 6 two fifths. Hours more: of training, for the "
-    "seeds of the paper's gain, with Holm, that are missing; the claims of a task share dsd's runs.",
+    "seeds of the paper's gain, with Holm, that are missing; a task's claims share dsd's runs.",
     "Confirmed or contradicted: the interval excludes zero, after Holm's correction, too. "
     "Excluded: it has zero in it and lies below the paper's gain. Open: it has both in it. "
     "Excluded and less than the paper's gain go by the interval alone, uncorrected. Not run: see "

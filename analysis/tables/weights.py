@@ -76,9 +76,10 @@ def layers(run: Run) -> list[Layer]:
         return []
     stages = iter(read_stages(run.path))
     ends = [[layers for _, layers in islice(stages, len(phase.stages))][-1] for phase in phases]
+    dense = [max(j for j in range(i) if phases[j].mask == "none") for i in places]
     rounds = (
-        _round(nth, phases[i - 2 : i + 1], ends[i - 2 : i + 1])
-        for nth, i in enumerate(places, start=1)
+        _round(nth, phases[i - 1], phases[i], [ends[j], ends[i - 1], ends[i]])
+        for nth, (j, i) in enumerate(zip(dense, places, strict=True), start=1)
     )
     return [layer for found in rounds for layer in found]
 
@@ -153,9 +154,9 @@ COLUMNS = (
 
 
 def _round(
-    number: int, phases: Sequence[PhaseRecord], ends: Sequence[dict[str, Any]]
+    number: int, sparse: PhaseRecord, redense: PhaseRecord, ends: Sequence[dict[str, Any]]
 ) -> Iterator[Layer]:
-    _, sparse, redense = phases
+    """Yields a round's layers; ends: of the weights before pruning, sparse-trained, re-dense."""
     for name, back in redense.reborn.items():
         magnitudes, nonzero = zip(*(_magnitude(end[name]) for end in ends), strict=True)
         yield Layer(

@@ -51,7 +51,7 @@ def evaluate(
     task = suite.task_for_tests(chosen, corpus, data_workers(workers, scale))
     net = task.model(weights).to(accelerator.device)
     net = accelerator.prepare_model(net, evaluation_mode=True)
-    console = Console()
+    console = Console(quiet=not accelerator.is_main_process)
     for note in task.corpus.get("notes", ()):
         console.print(f"note: {note}", soft_wrap=True, markup=False)
     for split in task.tests:

@@ -8,6 +8,7 @@ import yaml
 
 from dsd.runs.finished import Trained
 from dsd.runs.tree import address
+from dsd.suite.scores import decimals
 from dsd.suite.task import Plain
 
 PAPER = "[DSD: Dense-Sparse-Dense Training](https://arxiv.org/abs/1607.04381)"
@@ -114,7 +115,7 @@ def _phases(trained: Trained) -> str:
 
 def _results(trained: Trained) -> str:
     rows = [
-        (text(split), text(name), f"{value:.2f}")
+        (text(split), text(name), f"{value:.{decimals(name, [value])}f}")
         for split, metrics in trained.phase.test.items()
         for name, value in metrics.items()
     ]

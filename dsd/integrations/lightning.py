@@ -41,6 +41,7 @@ class DSDCallback(Callback):
             self._generator,
             self._saved,
         )
+        self._saved = None  # of this training alone: the next may start without a checkpoint
         self.schedule.check_length(trainer.estimated_stepping_batches)
         self._seen = trainer.global_step
 

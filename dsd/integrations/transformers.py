@@ -25,8 +25,8 @@ class DSDCallback(TrainerCallback, ExportableState):
     Trainer makes for `report_to` come before other callbacks, and log neither.
 
     phases: see Phase, or the keywords of one. options: of the Sparsifier, such as exclude. Raises
-    ValueError at the start of the training when the plan is longer than it, and for weights that
-    are split over processes.
+    ValueError at the start of the training when the plan is longer than it, for weights that are
+    split over processes, and for a checkpoint that was saved without the callback.
     """
 
     def __init__(self, phases: Sequence[Phase | dict[str, Any]], **options: Any) -> None:
@@ -56,6 +56,11 @@ class DSDCallback(TrainerCallback, ExportableState):
             per_epoch = math.ceil(len(train_dataloader) / args.gradient_accumulation_steps)
         saved = state.stateful_callbacks.get(type(self).__name__, {}) if state.global_step else {}
         saved = saved[0] if isinstance(saved, list) else saved
+        if state.global_step and "attributes" not in saved:
+            raise ValueError(
+                "DSDCallback: the checkpoint to resume from was saved without this callback, so it "
+                "has no masks; start from its weights, or resume without the callback"
+            )
         self.schedule = DSDSchedule(
             Sparsifier(model, optimizer, 0.0, **self.options),
             self.phases,

@@ -9,6 +9,7 @@ To add one, write a function below and its line in CRITERIA. Or give Sparsifier 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -72,33 +73,51 @@ def _random_part(weight: "Tensor", generator: "torch.Generator") -> "Tensor":
     return like(scores.to(local(weight).device), weight)
 
 
-def blockwise(criterion: "str | Criterion", size: int) -> Criterion:
+@dataclass(frozen=True)
+class Blockwise:
+    """A criterion that ranks weights within blocks along a layer's inputs, see `blockwise`."""
+
+    scores_of: Criterion
+    size: int
+    inputs: int = 1  # the weight's axis; `choose` sets it for layers that have another
+
+    @property
+    def __name__(self) -> str:
+        """Returns the name that states of gradual schedules have."""
+        return f"{name_of(self.scores_of)} in blocks of {self.size}"
+
+    def __call__(self, weight: "nn.Parameter", generator: "torch.Generator | None") -> "Tensor":
+        """Returns the ranks, of the weight's shape."""
+        from dsd.pruning.selection import flat_scores, flat_weights
+        from dsd.pruning.sharded import like, local, part_of
+
+        axis, size = self.inputs, self.size
+        if weight.dim() <= axis:
+            raise ValueError(f"a weight of shape {tuple(weight.shape)} has no inputs; exclude it")
+        scores, part = self.scores_of(weight, generator), part_of(weight)
+        here, whole = part.shape[axis], part.whole[axis]
+        if part.offset[axis] % size or (here % size and here != whole):
+            raise ValueError(f"processes share blocks of {size} inputs")
+        if whole % size:
+            raise ValueError(f"{whole} inputs are no multiple of {size}")
+        scores = local(scores)
+        check = flat_weights if self.scores_of is magnitude else flat_scores
+        check(scores)  # raises if they have no order, which ranks would hide
+        scores = scores.movedim(axis, -1)
+        order = scores.reshape(-1, size).argsort(dim=1, stable=True)
+        ranks = order.argsort(dim=1).int().view(scores.shape).movedim(-1, axis)
+        return like(ranks, weight)
+
+
+def blockwise(criterion: str | Criterion, size: int) -> Blockwise:
     """Returns a criterion that ranks weights within blocks of `size` along a layer's inputs.
 
     So sparsity n / size prunes exactly n of each block: blockwise("magnitude", 4) at 0.5 is 2:4.
-    Inputs are a weight's second axis. Scores are ranks, the smallest first, ties by position.
-    Raises ValueError for a layer whose inputs are no multiple of `size`.
+    Inputs are a weight's second axis; the first in a transposed convolution and in transformers'
+    Conv1D. Scores are ranks, the smallest first, ties by position. Raises ValueError for a layer
+    whose inputs are no multiple of `size`.
     """
-    scores_of = criterion_of(criterion)
-
-    def ranks(weight: "nn.Parameter", generator: "torch.Generator | None") -> "Tensor":
-        from dsd.pruning.sharded import like, local, part_of
-
-        scores, part = scores_of(weight, generator), part_of(weight)
-        if part.offset[1] % size or (part.shape[1] % size and part.shape[1] != part.whole[1]):
-            raise ValueError(f"processes share blocks of {size} inputs")
-        return like(within(local(scores)), weight)
-
-    def within(scores: "Tensor") -> "Tensor":
-        scores = scores.movedim(1, -1)
-        if scores.shape[-1] % size:
-            raise ValueError(f"{scores.shape[-1]} inputs are no multiple of {size}")
-        blocks = scores.reshape(-1, size)
-        order = blocks.argsort(dim=1, stable=True)
-        return order.argsort(dim=1).int().view(scores.shape).movedim(-1, 1)
-
-    ranks.__name__ = f"{name_of(scores_of)} in blocks of {size}"
-    return ranks
+    return Blockwise(criterion_of(criterion), size)
 
 
 CRITERIA: dict[str, Criterion] = {"magnitude": magnitude, "random": random}

@@ -1,6 +1,6 @@
 """A gradual schedule in progress: masks that grow, and can be saved and resumed."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,7 @@ class Growth:
         weights: Mapping[str, nn.Parameter],
         held: Mapping[str, Tensor],
         sources: Mapping[str, Source],
+        inputs_first: Container[str],
     ) -> dict[str, Tensor]:
         """Returns the masks after this step, by name (True = kept)."""
         generator = None
@@ -88,6 +89,7 @@ class Growth:
             share=share,
             held=held,
             sources=sources,
+            inputs_first=inputs_first,
         )
 
     def state_dict(self) -> dict[str, Any]:

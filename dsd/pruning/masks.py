@@ -3,12 +3,13 @@
 One convention everywhere: a mask is a bool tensor of its weight's shape, **True = kept**.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from dsd.pruning.criteria import Criterion, magnitude, random
+from dsd.pruning.criteria import Blockwise, Criterion, magnitude, random
 from dsd.pruning.distribution import Group, pruned_count
 from dsd.pruning.parametrized import Source, spare
 from dsd.pruning.selection import (
@@ -33,6 +34,7 @@ def choose(
     share: float = 1.0,
     held: Mapping[str, Tensor] | None = None,
     sources: Mapping[str, Source] | None = None,
+    inputs_first: Container[str] = (),
 ) -> dict[str, Tensor]:
     """Returns masks by name that prune each group of layers to its sparsity, smallest scores first.
 
@@ -41,15 +43,16 @@ def choose(
     prune now, below 1 in the middle of a gradual schedule. held: masks whose pruned weights stay
     pruned and count towards the sparsity. sources: of the parameters from which a layer computes
     its weight; magnitudes are then those of the layer's weight, and no norm loses all of its
-    weights. Raises ValueError, naming the layer, for weights or scores that cannot be ordered, for
-    scores of another shape, and for a sparsity that leaves a norm without weights.
+    weights. inputs_first: the weights whose first axis is the layer's inputs. Raises ValueError,
+    naming the layer, for weights or scores that cannot be ordered, for scores of another shape, and
+    for a sparsity that leaves a norm without weights.
     """
     sources = sources or {}
     masks: dict[str, Tensor] = {}
     order = by_magnitude if criterion is magnitude else by_value
     for layers, sparsity in groups:
         group = {name: weights[name] for name in layers}
-        scores = _all_scores(group, criterion, generator, sources)
+        scores = _all_scores(group, criterion, generator, sources, inputs_first)
         pruned = pruned_count(sum(map(Tensor.numel, group.values())), sparsity * share)
         parts = [part_of(weight) for weight in group.values()]
         if held is None:
@@ -106,13 +109,17 @@ def _all_scores(
     criterion: Criterion,
     generator: torch.Generator | None,
     sources: Mapping[str, Source],
+    inputs_first: Container[str],
 ) -> list[Tensor]:
     """Returns the scores of layers, flat. Processes that hold parts of them all raise, or none."""
     scores: list[Tensor] = []
     fault: ValueError | None = None
     try:
         for name, weight in weights.items():
-            scores.append(_scores(name, weight, criterion, generator, sources.get(name)))
+            own = criterion
+            if isinstance(criterion, Blockwise) and name in inputs_first:
+                own = replace(criterion, inputs=0)
+            scores.append(_scores(name, weight, own, generator, sources.get(name)))
     except ValueError as error:
         fault = error
     divided = {name: weight for name, weight in weights.items() if is_sharded(weight)}

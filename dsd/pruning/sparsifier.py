@@ -184,7 +184,8 @@ class Sparsifier:
         gradual schedule prune too much already; RuntimeError when pruned weights have changed,
         when a parameter has been replaced, and when processes would have different masks.
         """
-        found = self._check()
+        self._check()
+        found = self._present()
         if trained := [name for name in found.pruned if name not in self._weights]:
             raise RuntimeError(
                 f"{trained[0]} is trained now, but was not when this Sparsifier was created; "
@@ -201,7 +202,14 @@ class Sparsifier:
                 undo.callback(generator.set_state, generator.get_state())
             growth = None
             if gradually is None:
-                masks = choose(self._weights, spread, criterion, generator, sources=found.sources)
+                masks = choose(
+                    self._weights,
+                    spread,
+                    criterion,
+                    generator,
+                    sources=found.sources,
+                    inputs_first=found.inputs_first,
+                )
             else:
                 growth = Growth.begin(gradually, spread, criterion, generator)
                 growth.check_room(self.report() if self.active else {})
@@ -342,7 +350,8 @@ class Sparsifier:
             self._grow(self._growth)
 
     def _grow(self, growth: Growth) -> None:
-        masks = growth.grown(self._weights, self._parts(), self._targets().sources)
+        found = self._targets()
+        masks = growth.grown(self._weights, self._parts(), found.sources, found.inputs_first)
         ranks.check_same(self._weights, masks, self._replicas)
         self._masks.update(self._bits(masks))
         self._apply()
@@ -366,11 +375,8 @@ class Sparsifier:
     def _reset_momentum(self, undo: ExitStack, returning: bool = False) -> None:
         reset_momentum(self._optimizers, self._momentum, self._by_weight(), undo, returning)
 
-    def _check(self) -> Targets:
-        """Raises RuntimeError when pruned weights have changed or the model has other parameters.
-
-        Returns the model's present targets.
-        """
+    def _check(self) -> None:
+        """Raises RuntimeError for pruned weights that have changed and for other parameters."""
         self._check_parameters()
         revived = {
             name: held.revived(local(self._weights[name])) for name, held in self._masks.items()
@@ -385,6 +391,11 @@ class Sparsifier:
                     "together, or create a Sparsifier with the optimizer that steps and load these "
                     "masks into it"
                 )
+        if any(weight.requires_grad for weight in self._weights.values()):  # else it is frozen
+            self._present()
+
+    def _present(self) -> Targets:
+        """Returns the model's present targets. Raises RuntimeError for one that was added."""
         found = self._targets()
         for name in found.pruned:
             if name not in self._weights and name not in self._dense:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import type_before_parametrizations
 
@@ -24,6 +24,7 @@ class Targets(NamedTuple):
 
     pruned: dict[str, nn.Parameter]
     sources: dict[str, Source]  # of the pruned whose layer computes its weight from them
+    inputs_first: set[str]  # of the pruned: weights (inputs, outputs, ...), not the other way round
     dense: dict[str, str]  # the others, and why they are left dense
     unsure: list[str]  # of the dense: two or more large axes, but no layer's weight, nor excluded
 
@@ -73,7 +74,7 @@ def targets(
         if NORMALISATION.search(type_before_parametrizations(module).__name__)
         for parameter in module.parameters(recurse=False)
     }
-    found = Targets({}, {}, {}, [])
+    found = Targets({}, {}, set(), {}, [])
     for parameter, its in names.items():
         name, path = its[0], {part for alias in its for part in ancestry(alias)}
         plain = parameter not in scales and not name.rpartition(".")[2].startswith("bias")
@@ -88,6 +89,8 @@ def targets(
             found.pruned[name] = parameter
             if its_source := _source(name, *weights[parameter]) if parameter in weights else None:
                 found.sources[name] = its_source
+            if parameter in weights and isinstance(weights[parameter][0], _inputs_first()):
+                found.inputs_first.add(name)
         elif not large:
             found.dense[name] = "bias, scale or token"
         else:
@@ -134,13 +137,18 @@ def _matched(option: Iterable[str], known: list[str], name: str) -> set[str]:
     return {match for entry in names_of(option) for match in matches(entry, known, name)}
 
 
+def _inputs_first() -> tuple[type[nn.Module], ...]:
+    """Returns the layers whose weights are (inputs, outputs, ...)."""
+    # transformers' Conv1D is a linear layer; where it is not imported, no model has one
+    conv1d = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", None)
+    return (_ConvTransposeNd, conv1d) if conv1d else (_ConvTransposeNd,)
+
+
 def _connecting(model: nn.Module) -> Iterator[tuple[nn.Parameter, tuple[nn.Module, str]]]:
     """Yields the parameters behind the weights of layers that connect, with layer and weight."""
-    # transformers' Conv1D is a linear layer; where it is not imported, no model has one
-    conv1d = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", nn.Linear)
     for module in model.modules():
         names: Iterable[str] = ()
-        if isinstance(module, (nn.Linear, nn.Bilinear, _ConvNd, conv1d)):
+        if isinstance(module, (nn.Linear, nn.Bilinear, _ConvNd, *_inputs_first())):
             names = ["weight"]
         elif isinstance(module, nn.RNNBase):
             names = [name for name in module._flat_weights_names if name.startswith("weight")]

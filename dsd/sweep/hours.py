@@ -13,7 +13,7 @@ from dsd.suite.recipe import Recipe
 class Hours:
     """Seconds an epoch of each phase of a recipe and scale, from its records and its runs.
 
-    They were measured wherever those ran; `devices` says where.
+    They were measured wherever those ran.
     """
 
     def __init__(self, suite: Suite, recipe: Recipe, runs: Path) -> None:
@@ -22,7 +22,6 @@ class Hours:
         files = [file for folder in folders for file in folder.glob("seed*/**/*.json")]
         files += (runs / label).glob("seed*/**/phase.json")
         self._seconds: dict[str, list[float]] = {}
-        self.devices = set[str]()
         for file in files:
             self._add(file)
 
@@ -38,6 +37,5 @@ class Hours:
             seconds, epochs = phase["provenance"]["train_seconds"], phase["epochs"]
             if epochs:
                 self._seconds.setdefault(phase["name"], []).append(seconds / epochs)
-                self.devices.add(str(phase["provenance"]["device"]))
         except (OSError, ValueError, KeyError, TypeError):
             return  # an estimate needs no damaged file; whoever reads it for its results says so

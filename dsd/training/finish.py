@@ -130,7 +130,9 @@ def _reborn(place: Place, state: TrainState, before: dict[str, Any] | None) -> d
     """Returns what became of the weights that the phase before had pruned."""
     if before is None or not before["sparsifier"]["masks"] or state.sparsifier.active:
         return {}
-    assert place.parent
-    assert place.parent.parent  # a recipe's first phase is dense
-    dense = place.parent.parent.checkpoint()
-    return statistics.reborn(state.net, before["sparsifier"]["masks"], dense["model"])
+    dense = place.parent
+    while dense and dense.node.mask != "none":  # several sparse phases may follow each other
+        dense = dense.parent
+    assert dense  # a recipe's first phase is dense
+    masks = before["sparsifier"]["masks"]
+    return statistics.reborn(state.net, masks, dense.checkpoint()["model"])

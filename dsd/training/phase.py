@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dsd.errors import UserError
 from dsd.pruning.selection import NoOrder
 from dsd.runs.tree import Place
 from dsd.training import distributed
@@ -54,7 +55,7 @@ def train(run: Run, place: Place, state: TrainState) -> None:
 def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
     """Trains to the end of the epoch, or of the phase, which has `total` optimizer steps.
 
-    Raises Stopped and NotFinite, as `train` does.
+    Raises Stopped and NotFinite, as `train` does, and UserError for a task with too few batches.
     """
     progress, task, optimizer = state.progress, run.task, state.optimizer
     phase, device = place.node.phase, run.accelerator.device
@@ -91,6 +92,12 @@ def train_epoch(run: Run, place: Place, state: TrainState, total: int) -> None:
             check(run, place, state, recent)
         if last:
             break
+    else:
+        raise UserError(
+            f"{run.recipe.name}: the task's batches of an epoch ended after "
+            f"{progress.steps % task.steps_per_epoch}, steps_per_epoch is {task.steps_per_epoch}; "
+            "let the two agree"
+        )
     progress.seconds += time.monotonic() - started
 
 

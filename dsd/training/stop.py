@@ -36,7 +36,7 @@ class Stop:
         return bool(self.reason)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.reason and time.monotonic() - self._caught_at > 2:
+        if self._caught_at and time.monotonic() - self._caught_at > 2:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self._caught_at = self._caught_at or time.monotonic()

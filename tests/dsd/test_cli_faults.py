@@ -122,7 +122,8 @@ def test_what_nobody_foresaw_is_one_line_and_a_file(dsd, own_suite, tmp_path):
     done = dsd("verify", "points", ".", cwd=own_suite, TMPDIR=str(tmp_path / "temp"))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("dsd: unforeseen, and a fault of dsd's: KeyError: ")
+    line = task.read_text().splitlines().index(FAULTY.splitlines()[-1]) + 1
+    assert done.stderr.startswith(f"dsd: {task}:{line}: KeyError: "), "whose fault it is"
     assert "\x1b" not in done.stderr
     (file,) = (tmp_path / "temp").glob("dsd-error-*.txt")
     assert str(file) in done.stderr

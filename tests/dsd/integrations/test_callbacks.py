@@ -105,13 +105,20 @@ def test_transformers_resumes_from_its_own_state(transformers, save_at):
     assert [row["learning_rate"] for row in log] == [0.1] * 3 + [0.05] * 6 + [0.01] * 5
 
 
+def test_transformers_refuses_a_checkpoint_of_a_training_without_it(transformers):
+    saved, _ = hf_train(transformers.DSDCallback(PLAN), start(), None, 4)
+    saved["callbacks"] = {"OtherCallback": {"args": {}, "attributes": {}}}
+    with pytest.raises(ValueError, match="saved without this callback"):
+        hf_train(transformers.DSDCallback(PLAN), start(), saved, 0)
+
+
 def test_transformers_refuses_a_plan_that_the_training_cuts_off(transformers):
     callback = transformers.DSDCallback([*PLAN, Phase(steps=1, lr=1)])
     with pytest.raises(ValueError, match="the plan has 15 optimizer steps, the training only 14"):
         hf_train(callback, start(), None, 0)
 
 
-def test_a_state_of_transformers_makes_the_callback_anew(transformers):
+def test_a_state_of_transformers_makes_the_callback_again(transformers):
     callback = transformers.DSDCallback(PLAN, exclude=["0"], criterion=lambda w, g: w.abs())
     args = json.loads(json.dumps(callback.state()))["args"]
     again = transformers.DSDCallback(**args)
@@ -164,3 +171,28 @@ def test_lightning_resumes_from_its_own_state(lightning, save_at):
     fit(again, saved)
     assert same(parts[0], again[0])
     assert zeros(parts[0]) < 20
+
+
+def test_lightning_begins_again_where_the_same_callback_trains_once_more(lightning):
+    """A checkpoint is of the training that it was given to, not of the next."""
+    callback = lightning.DSDCallback(PLAN)
+    model, optimizer = start()
+    trainer = SimpleNamespace(
+        optimizers=[optimizer],
+        num_training_batches=7,
+        accumulate_grad_batches=1,
+        estimated_stepping_batches=STEPS,
+        global_step=0,
+    )
+    callback.on_train_start(trainer, model)
+    for _ in range(5):
+        callback.schedule.step()
+    assert callback.schedule.sparsifier.active
+    saved = copy.deepcopy(callback.state_dict())
+    callback = lightning.DSDCallback(PLAN)
+    callback.load_state_dict(saved)
+    for active in (True, False):
+        model, optimizer = start()
+        trainer.optimizers = [optimizer]
+        callback.on_train_start(trainer, model)
+        assert callback.schedule.sparsifier.active == active

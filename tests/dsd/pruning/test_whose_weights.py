@@ -231,6 +231,19 @@ def test_finish_leaves_a_plain_sparse_model(net, train, tmp_path):
     assert net.fc.weight.all()
 
 
+def test_a_model_that_was_frozen_since_can_be_saved_and_finished(net, train):
+    optimizer = SGD(net.parameters(), lr=0.1)
+    s = Sparsifier(net, optimizer, sparsity=0.5)
+    s.sparsify()
+    train(net, optimizer)
+    net.requires_grad_(False)
+    masks = s.state_dict()["masks"]
+    s.finish()
+    assert not s.active
+    assert masks.keys() == {*s.layers}
+    assert int((net.fc.weight == 0).sum()) == round(net.fc.weight.numel() / 2)
+
+
 def test_finish_wants_the_weights_that_it_promises(net):
     s = Sparsifier(net, adam(net), sparsity=0.5)
     s.sparsify()

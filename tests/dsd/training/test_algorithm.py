@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from analysis.records import Run
+from analysis.tables import weights as weights_table
 from dsd.errors import UserError
 from dsd.runs import checkpoint, record
 from dsd.runs.finished import find
@@ -117,6 +119,23 @@ def test_two_rounds(own_suite):
     second = weights(run, "dsdsd", 4)["3.weight"]
     assert int((second == 0).sum()) == 512
     assert set(done.phases[4].reborn) == {"3.weight", "5.weight"}
+
+
+def test_signs_after_two_sparse_phases_are_held_against_the_dense_weights(own_suite):
+    """Those from before the first mask, as the weights have had none since."""
+    twice = "arms.twice={source: ours, phases: [dense, sparse, sparser, redense]}"
+    sparser = "phases.sparser={epochs: 1, lr: 0.1, sparsity: 0.75}"
+    run = make_run(own_suite, twice, sparser)
+    path = train_arm(run, "twice")
+    dense, sparse, redense = (weights(run, "twice", d)["3.weight"] for d in (1, 3, 4))
+    pruned = sparse == 0
+    assert int(pruned.sum()) == 768
+    back = record.read(path).phases[3].reborn["3.weight"]
+    assert back["same_sign"] == int((dense.sign() == redense.sign())[pruned & (redense != 0)].sum())
+    first = weights_table.layers(Run(path, record.read(path)))[0]
+    before, sparsest = dense.abs().mean(), sparse[~pruned].abs().mean()
+    assert first.mean_magnitude_dense == pytest.approx(float(before), rel=0.02)
+    assert first.mean_magnitude_sparse == pytest.approx(float(sparsest), rel=0.05)
 
 
 def test_seeds_differ_and_the_same_seed_repeats(own_suite, tmp_path):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from torch import nn
 
+from dsd.errors import UserError
 from dsd.runs import record
 from dsd.suite.recipe import Recipe
 from dsd.suite.task import Loss
@@ -113,6 +114,14 @@ def test_dense_sparse_redense_by_hand(tmp_path):
     assert done.final["test"]["loss"] == pytest.approx(
         float(((Toy.x @ w.t()) - Toy.y).square().mean())
     )
+
+
+def test_a_task_with_too_few_batches_is_named_not_waited_for(tmp_path):
+    run = toy_run(tmp_path)
+    run.task.steps_per_epoch = 3
+    run.task.batch_sizes = lambda epoch: [16] * 3
+    with pytest.raises(UserError, match=r"toy: .* ended after 1, steps_per_epoch is 3"):
+        train_arm(run, "dsd")
 
 
 def test_the_control_takes_the_same_steps_without_a_mask(tmp_path):
