@@ -55,7 +55,7 @@ class DSDSchedule:
 
     steps_per_epoch: optimizer steps, needed where phases have epochs. generator: what random masks
     are drawn from. state: a saved state_dict to go on from, where model and optimizer are loaded
-    already; a first phase that is sparse would prune them anew. Raises ValueError for a plan that
+    already; a first phase that is sparse would prune them again. Raises ValueError for a plan that
     cannot be.
     """
 
@@ -73,6 +73,8 @@ class DSDSchedule:
             raise ValueError("steps_per_epoch: needed, as phases have epochs")
         if len({phase.lr is None for phase in phases}) > 1:
             raise ValueError("phases: give lr for all phases or for none")
+        for phase in phases:
+            sparsifier.check_sparsity(phase.sparsity)
         self.sparsifier = sparsifier
         self.phases = tuple(phases)
         self.steps = 0  # done
@@ -151,10 +153,12 @@ class DSDSchedule:
 
     def set_rates(self) -> None:
         """Sets the phase's learning rate in all parameter groups, if it has one."""
-        lr = self.phase.lr
-        for group, rate in zip(self.sparsifier.param_groups, self._rates, strict=True):
-            if lr is None:
-                return
+        lr, groups = self.phase.lr, self.sparsifier.param_groups
+        if lr is None:
+            return
+        for added in groups[len(self._rates) :]:  # since: they keep their ratio to the first
+            self._rates.append(float(added["lr"] / (groups[0]["lr"] or 1) * self._rates[0]))
+        for group, rate in zip(groups, self._rates, strict=True):
             own = lr * rate / self._rates[0] if self._rates[0] else lr
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(own)

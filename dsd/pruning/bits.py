@@ -55,6 +55,11 @@ class BitMask:
 
     def _parts(self, weight: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields weights, as integers, and their part of the mask: all bits set = kept, or none."""
+        if weight.shape != self.shape:  # by weight.data = ...
+            raise RuntimeError(
+                f"a weight's shape is {tuple(weight.shape)}, and was {tuple(self.shape)} when it "
+                "was pruned; create the Sparsifier again"
+            )
         known = self._layouts.get((weight.stride(), weight.device))
         order, packed = known or self._pack(self.mask(), weight)
         integers = weight.detach().view(BIT_VIEW[weight.itemsize]).permute(order)

@@ -141,4 +141,5 @@ def name_of(criterion: Criterion) -> str:
     for name, known in CRITERIA.items():
         if known is criterion:
             return name
-    return getattr(criterion, "__name__", type(criterion).__name__)
+    own: str = getattr(criterion, "__name__", type(criterion).__name__)
+    return f"{own}, not dsd's" if own in CRITERIA else own

@@ -1,6 +1,7 @@
 """How sparsity is distributed: how many weights are pruned, and which are compared together."""
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Literal, NamedTuple, get_args
 
 from dsd.pruning.names import ancestry, matches
@@ -21,8 +22,8 @@ def pruned_count(weights: int, sparsity: float) -> int:
 
     Raises ValueError when sparsity is not in [0, 1).
     """
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
+    if not isinstance(sparsity, Real) or not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity!r}")
     return round(weights * sparsity)
 
 

@@ -1,7 +1,7 @@
 """A gradual schedule in progress: masks that grow, and can be saved and resumed."""
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -57,6 +57,11 @@ class Growth:
                     f"{', '.join(layers)}: {pruned} weights are pruned already, more than the "
                     f"sparsity {sparsity} asks for, and masks only grow; densify() first"
                 )
+
+    def without(self, names: Collection[str]) -> "Growth":
+        """Returns the schedule of the other layers, where it is now."""
+        left = [(tuple(n for n in g.layers if n not in names), g.sparsity) for g in self.groups]
+        return replace(self, groups=[Group(layers, s) for layers, s in left if layers])
 
     @property
     def over(self) -> bool:

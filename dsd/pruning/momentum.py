@@ -45,6 +45,10 @@ def reset_momentum(
             undo.callback(state.clear)
             state.clear()
             state.update(new)
+        for name, tensor in optimizers.in_groups():
+            if name in MOMENTA or name in SCALES:
+                save(tensor, undo)
+                tensor.zero_()
     elif momentum == "pruned":
         for tensor, rest in _to_rest(optimizers, masks, returning):
             save(tensor, undo)
@@ -77,7 +81,7 @@ def _to_rest(
     found: list[tuple[Tensor, Rest]] = []
     unknown: dict[str, None] = {}
     for parameter, kept in optimizers.kept(masks, lambda name: not is_copy(name)):
-        single = kept.value.numel() < 2
+        single = kept.value.numel() < 2 and kept.value.shape != parameter.shape
         kept = kept._replace(value=local(kept.value))
         name, value, by = kept.name, kept.value, kept.by.lower()
         scales = name in SCALES or (name == "state1" and by.startswith(ONE_STATE))

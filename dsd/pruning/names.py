@@ -15,7 +15,7 @@ def matches(entry: str, names: list[str], option: str) -> set[str]:
 
     Raises ValueError when it matches none, with the nearest name.
     """
-    found = {name for name in names if fnmatchcase(name, entry)}
+    found = {entry} & {*names} or {name for name in names if fnmatchcase(name, entry)}
     if not found:
         nearest = get_close_matches(entry, names, n=1, cutoff=0)
         raise ValueError(

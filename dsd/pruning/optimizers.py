@@ -38,7 +38,8 @@ class Optimizers:
 
     def __init__(self, optimizers: object) -> None:
         self.levels: list[Any] = []
-        for optimizer in optimizers if isinstance(optimizers, list | tuple) else [optimizers]:
+        self._given = [*optimizers] if isinstance(optimizers, list | tuple) else [optimizers]
+        for optimizer in self._given:
             if not _is_optimizer(optimizer) and not any(_inside(optimizer)):
                 raise TypeError(
                     "optimizer must be a torch Optimizer, a wrapper of one, or a list of these, "
@@ -49,7 +50,7 @@ class Optimizers:
             raise ValueError("optimizer: the list is empty")
 
     def _add(self, optimizer: object) -> None:
-        if any(optimizer is level for level in self.levels):
+        if _is_in(optimizer, self.levels):
             return
         if "lbfgs" in type(optimizer).__name__.lower():
             raise ValueError(
@@ -59,6 +60,10 @@ class Optimizers:
         self.levels.append(optimizer)
         for inner in _inside(optimizer):
             self._add(inner)
+
+    def apart(self) -> list["Optimizers"]:
+        """Returns each of the optimizers that were given, by itself."""
+        return [Optimizers(one) for one in self._given] if self._given[1:] else [self]
 
     def groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all levels, each once."""
@@ -103,24 +108,32 @@ class Optimizers:
                 found[id(state)] = state, _new_state(level) if state else {}
         return [*found.values()]
 
-    def hook(self, after: Callable[[bool], None]) -> Iterator[Handle]:
-        """Calls after(counts) after each step of each level; yields what undoes it.
+    def in_groups(self) -> Iterator[tuple[str, Tensor]]:
+        """Yields (name, tensor) of what is in lists beside the parameters of a group."""
+        for group in self.groups():
+            for name, found in _beside(group).items():
+                yield from ((name, tensor) for tensor in found)
 
-        counts: true for one level, so that the steps of the first optimizer are counted once. Other
-        methods that step (`first_step` of SAM) are followed too.
+    def hook(self, after: "After") -> Iterator[Handle]:
+        """Calls `after` after each step of each level, before other hooks; yields what undoes it.
+
+        It is given whether the step counts: those of one level, so that the steps of the first
+        optimizer are counted once; and the optimizer that was given, with its levels. Other methods
+        that step (`first_step` of SAM) are followed too.
         """
         innermost = next(level for level in self.levels if not any(_inside(level)))
-        for level in self.levels:
-            if type(level).__module__.startswith(DELEGATES):
-                continue
-            counts = level is innermost
-            own = {name for name in dir(type(level)) if name.endswith("_step") and name[0] != "_"}
-            for name in sorted(own - {*dir(Optimizer)}):
-                yield _Followed(level, name, partial(after, False))
-            if "_optimizer_step_post_hooks" in vars(level) and isinstance(level, Optimizer):
-                yield level.register_step_post_hook(partial(_ignoring, after, counts))
-            elif hasattr(level, "step"):
-                yield _Followed(level, "step", partial(after, counts))
+        hooked: list[Any] = []
+        for given in self.apart():
+            for level in given.levels:
+                if type(level).__module__.startswith(DELEGATES) or _is_in(level, hooked):
+                    continue
+                hooked.append(level)
+                for name in _other_steps(type(level)):
+                    yield _Followed(level, name, partial(after, False, given))
+                if "_optimizer_step_post_hooks" in vars(level) and isinstance(level, Optimizer):
+                    yield from _hooked(level, after, level is innermost, given)
+                elif hasattr(level, "step"):
+                    yield _Followed(level, "step", partial(after, level is innermost, given))
 
     def _lists(self) -> Iterator[tuple[str, str, list[Tensor]]]:
         """Yields (class, name, tensors) of the parameter groups and of lists of tensors."""
@@ -128,6 +141,10 @@ class Optimizers:
             by = type(level).__name__
             if groups := getattr(level, "param_groups", None):
                 yield by, "master weights", [p for group in groups for p in group["params"]]
+            for group in groups or ():
+                if beside := _beside(group):
+                    yield by, "master weights", group["params"]
+                    yield from ((by, name, found) for name, found in beside.items())
             for name, value in vars(level).items():
                 if name not in ("param_groups", "state", "defaults") and (found := _tensors(value)):
                     yield by, name, found
@@ -161,8 +178,42 @@ class Optimizers:
                     yield type(level).__name__, book, name
 
 
-def _ignoring(after: Callable[[bool], None], counts: bool, *_: object) -> None:
-    after(counts)
+After = Callable[[bool, Optimizers], None]  # whether the step counts, and whose it was
+
+
+def _hooked(level: Optimizer, after: After, counts: bool, given: Optimizers) -> Iterator[Handle]:
+    """Hooks a level's steps.
+
+    Torch calls the hooks twice where a class's step calls its base's: the first call counts.
+    """
+    began = False
+
+    def before(*_: object) -> None:
+        nonlocal began
+        began = True
+
+    def afterwards(*_: object) -> None:
+        nonlocal began
+        once, began = began, False
+        after(counts and once, given)
+
+    yield level.register_step_pre_hook(before)
+    handle = level.register_step_post_hook(afterwards)
+    # before those that were there, such as an average of the weights
+    hooks: Any = level._optimizer_step_post_hooks
+    hooks.move_to_end(handle.id, last=False)
+    yield handle
+
+
+def _other_steps(kind: type) -> list[str]:
+    """Returns the methods of an optimizer's class that step, beside `step`."""
+    names = {name for name in dir(kind) if name.endswith("_step") and name[0] != "_"}
+    own = sorted(names - {*dir(Optimizer)})
+    return [name for name in own if inspect.isfunction(inspect.getattr_static(kind, name))]
+
+
+def _is_in(one: object, found: Iterable[object]) -> bool:
+    return any(one is other for other in found)
 
 
 class _Followed:
@@ -184,7 +235,7 @@ class _Followed:
         return result
 
     def __get__(self, owner: Any, kind: Any = None) -> MethodType:
-        return MethodType(self, owner)  # learning-rate schedulers bind a step anew
+        return MethodType(self, owner)  # learning-rate schedulers bind a step again
 
     def remove(self) -> None:
         if vars(self._owner).get(self.__name__) is not self._bound:  # wrapped by another since
@@ -216,10 +267,23 @@ def _is_optimizer(value: object) -> bool:
 
 
 def _inside(optimizer: object) -> Iterator[object]:
-    """Yields the optimizers that an object has as attributes, or in lists of them."""
+    """Yields the optimizers that an object has as attributes, or in lists or dicts of them."""
     for value in getattr(optimizer, "__dict__", {}).values():
-        inner = value if isinstance(value, list | tuple) else [value]
+        inner = [*value.values()] if isinstance(value, Mapping) else value
+        inner = inner if isinstance(inner, list | tuple) else [inner]
         yield from (one for one in inner if one is not optimizer and _is_optimizer(one))
+
+
+def _beside(group: Mapping[str, Any]) -> dict[str, list[Tensor]]:
+    """Returns the lists of tensors that some keep beside a group's parameters, by what they hold.
+
+    "momentum_buffers" is a list of what others call momentum_buffer.
+    """
+    lists = {name: _tensors(value) for name, value in group.items() if name != "params"}
+    parallel = {n: found for n, found in lists.items() if len(found) == len(group["params"])}
+    return {
+        n.removesuffix("s"): found for n, found in parallel.items() if isinstance(group[n], list)
+    }
 
 
 def _of_state(value: object) -> list[Tensor]:

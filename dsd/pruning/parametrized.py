@@ -97,7 +97,10 @@ def _computed(chain: ParametrizationList) -> Callable[[], Tensor]:
 
 @torch.no_grad()
 def _keeps_zeros(chain: ParametrizationList) -> bool:
-    """Returns whether zeros put into the one parameter come out, these and no others: by trial."""
+    """Returns whether zeros put into the one parameter come out, these and no others: by trial.
+
+    Also when its other parameters have been trained: one that adds B @ A, from B = 0, does not.
+    """
     if not hasattr(chain, "original") or chain.original.is_meta:
         return False
     trial = copy.deepcopy(chain).eval()
@@ -105,10 +108,17 @@ def _keeps_zeros(chain: ParametrizationList) -> bool:
     kept = torch.rand(chain.original.shape, generator=generator) < 0.5
     kept.view(-1)[0] = True  # not all pruned, however small
     kept = kept.to(chain.original.device)
-    try:
-        trial.original.mul_(kept)
-        weight = trial()
-    except Exception:  # whatever a parametrization of one's own raises
-        return False
-    was = chain.original != 0
-    return weight.shape == kept.shape and torch.equal(weight != 0, kept & was)
+    kept &= chain.original != 0
+    others = [p for p in trial.parameters() if p is not trial.original and p.is_floating_point()]
+    with torch.random.fork_rng(devices=[]):  # it may draw random numbers
+        try:
+            trial.original.mul_(kept)
+            for moved in (False, True):
+                for other in others if moved else ():
+                    other.add_(torch.rand(other.shape, generator=generator).to(other) + 0.5)
+                weight = trial()
+                if weight.shape != kept.shape or not torch.equal(weight != 0, kept):
+                    return False
+        except Exception:  # whatever a parametrization of one's own raises
+            return False
+    return True

@@ -17,7 +17,7 @@ def table(
         pruned = f"dense: {dense.get(name, 'added later')}"
         if name in report:
             weights, kept = report[name]["weights"], report[name]["kept"]
-            pruned = f"{weights - kept} of {weights} ({1 - kept / weights:.1%})"
+            pruned = f"{weights - kept} of {weights} ({(weights - kept) / max(weights, 1):.1%})"
         rows.append((name, "x".join(map(str, parameter.shape)), pruned))
     width, shape = (max(len(row[column]) for row in rows) for column in (0, 1))
     return "\n".join(f"{row[0]:{width}}  {row[1]:{shape}}  {row[2]}" for row in rows)

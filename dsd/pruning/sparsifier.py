@@ -1,7 +1,7 @@
 """Dense-sparse-dense for any training loop: masks held by the optimizers' step hooks."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, get_args
 
@@ -13,11 +13,12 @@ from dsd.pruning.bits import BitMask, pack
 from dsd.pruning.criteria import Criterion, criterion_of, name_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.growth import Growth
+from dsd.pruning.holding import HOLDING, take_over
 from dsd.pruning.masks import choose
 from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
 from dsd.pruning.optimizers import Handle, Optimizers
 from dsd.pruning.saved import as_bytes, check_fit, gradual_of, masks_of
-from dsd.pruning.schedule import Gradual
+from dsd.pruning.schedule import Gradual, check_is_schedule
 from dsd.pruning.sharded import as_part, is_sharded, like, local, part_of, reshard, totals, whole
 from dsd.pruning.shown import left_dense, table
 from dsd.pruning.targets import (
@@ -71,8 +72,9 @@ class Sparsifier:
         all layers and prunes exactly round(N * sparsity) of their N weights together.
     schedule: prune gradually in every round, see `sparsify`.
 
-    The hooks belong to the optimizer objects. `optimizer.load_state_dict` keeps them, but torch
-    drops them from a deep-copied or unpickled optimizer: copy all three together,
+    A weight's mask is held by one Sparsifier: a new one takes over from an earlier one, with a
+    warning. The hooks belong to the optimizer objects. `optimizer.load_state_dict` keeps them, but
+    torch drops them from a deep-copied or unpickled optimizer: copy all three together,
     `copy.deepcopy((model, optimizer, s))`, and the copies are attached to each other. If another
     optimizer steps, the pruned weights change: `sparsify`, `densify` and `state_dict` check that,
     and that the parameters are still those of construction. Processes of torch.distributed call
@@ -103,6 +105,7 @@ class Sparsifier:
     ) -> None:
         if momentum not in get_args(Momentum):
             raise ValueError(f"momentum must be one of {get_args(Momentum)}, not {momentum!r}")
+        check_is_schedule(schedule)
         self.sparsity, self.schedule = sparsity, schedule
         self._criterion, self._scope = criterion_of(criterion), scope
         self._momentum: Momentum = momentum
@@ -112,10 +115,11 @@ class Sparsifier:
         self._named = names_of(exclude), names_of(include)
         found = self._targets()
         self._weights, self._dense = found.pruned, found.dense
-        groups(self._weights, sparsity, scope)  # raises if it cannot be distributed
+        self.check_sparsity(sparsity)
         self._masks: dict[str, BitMask] = {}
         self._growth: Growth | None = None  # the gradual schedule in progress
         self._hooks: list[Handle] = []
+        take_over(self, self._weights.values(), ExitStack())
         if found.unsure:
             warnings.warn(left_dense(self._model, found.unsure), stacklevel=2)
 
@@ -146,12 +150,16 @@ class Sparsifier:
     def zeros(self) -> float:
         """Returns the fraction of the prunable weights, all layers together, that masks prune."""
         weights = sum(weight.numel() for weight in self._weights.values())
-        return sum(held.pruned for held in self._masks.values()) / weights
+        return sum(held.pruned for held in self._masks.values()) / max(weights, 1)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of the optimizers, where learning rates are set."""
         return self._optimizers.groups()
+
+    def check_sparsity(self, sparsity: Sparsity) -> None:
+        """Raises ValueError for a sparsity that `sparsify` would refuse."""
+        groups(self._weights, sparsity, self._scope)
 
     def report(self) -> dict[str, dict[str, int]]:
         """Returns how many weights each prunable parameter has, and how many its mask keeps."""
@@ -194,6 +202,7 @@ class Sparsifier:
         criterion = self._criterion if criterion is None else criterion_of(criterion)
         sparsity = self.sparsity if sparsity is None else sparsity
         gradually = self.schedule if gradually is None else gradually
+        check_is_schedule(gradually)
         spread = groups(self._weights, sparsity, self._scope)
         ranks.check_alike(self._weights, spread, name_of(criterion))
         generator = ranks.same_generator(generator)
@@ -306,6 +315,7 @@ class Sparsifier:
 
     def _hold(self, masks: Mapping[str, Tensor], growth: Growth | None, undo: ExitStack) -> None:
         """Holds these masks from now on, and applies them."""
+        take_over(self, [self._weights[name] for name in masks], undo)
         held = self._bits(masks)
         undo.callback(self._set, self._masks, self._growth)
         for name in held:
@@ -336,16 +346,29 @@ class Sparsifier:
     def _set(self, masks: dict[str, BitMask], growth: Growth | None) -> None:
         self._masks, self._growth = masks, growth
         if not masks:
+            HOLDING.discard(self)
             while self._hooks:
                 self._hooks.pop().remove()
         elif not self._hooks:
+            HOLDING.add(self)
             for hook in self._optimizers.hook(self._after_step):
                 self._hooks.append(hook)
 
-    def _after_step(self, counts: bool) -> None:
+    def held(self) -> dict[str, nn.Parameter]:
+        """Returns the weights whose masks are held, by name."""
+        return {name: self._weights[name] for name in self._masks}
+
+    def let_go(self, names: Collection[str], undo: ExitStack) -> None:
+        """Drops masks, whatever the weights are now: another Sparsifier takes over."""
+        undo.callback(self._set, self._masks, self._growth)
+        masks = {name: mask for name, mask in self._masks.items() if name not in names}
+        growth = self._growth.without(names) if self._growth and masks else None
+        self._set(masks, growth)
+
+    def _after_step(self, counts: bool, optimizers: Optimizers) -> None:
         if ranks.together() and self._replaced():
             self._check_parameters()
-        self._apply()
+        self._apply(optimizers)
         if counts and self._growth is not None and self._growth.due():
             self._grow(self._growth)
 
@@ -362,11 +385,19 @@ class Sparsifier:
         if growth.over:
             self._growth = None
 
-    def _apply(self) -> None:
+    def _apply(self, optimizers: Optimizers | None = None) -> None:
+        """Applies the masks, after a step only those of the weights that could have moved in it.
+
+        The others may be in a graph whose backward pass is to come: a generator's after the
+        discriminator's step.
+        """
         masks = self._by_weight()
+        if optimizers not in (None, self._optimizers):
+            trained = optimizers.trained()
+            masks = {weight: held for weight, held in masks.items() if weight in trained}
         for weight, held in masks.items():
             held.apply(local(weight))
-        for weight, copy in copies(self._optimizers, masks):
+        for weight, copy in copies(optimizers or self._optimizers, masks):
             masks[weight].apply(local(copy))
 
     def _by_weight(self) -> dict[Tensor, BitMask]:
@@ -385,11 +416,12 @@ class Sparsifier:
             if moved:
                 raise RuntimeError(
                     f"{name}: {moved} pruned weights are not +0.0 any more. Either they were "
-                    "changed outside the optimizer's step, such as by loading a dense state; or "
-                    "the optimizer that steps is not the one given to this Sparsifier. A copied, "
-                    "unpickled or new optimizer has no hook: copy model, optimizer and sparsifier "
-                    "together, or create a Sparsifier with the optimizer that steps and load these "
-                    "masks into it"
+                    "changed outside the optimizer's step, such as by loading a dense state: then "
+                    "create a Sparsifier again, which takes over from this one; or the optimizer "
+                    "that steps is not the one given to this Sparsifier. A copied, unpickled or "
+                    "new optimizer has no hook: copy model, optimizer and sparsifier together, or "
+                    "create a Sparsifier with the optimizer that steps and load "
+                    '{"masks": this_one.masks} into it'
                 )
         if any(weight.requires_grad for weight in self._weights.values()):  # else it is frozen
             self._present()
@@ -436,6 +468,11 @@ class Sparsifier:
                     part = BitMask(part_of(split).of(held.mask()), local(split))
                     part.pruned = held.pruned
                     self._masks[name] = part
+            elif name in self._masks and self._masks[name].shape != local(weight).shape:
+                raise RuntimeError(
+                    f"{name}: its shape was changed to {tuple(weight.shape)} since it was pruned; "
+                    "create the Sparsifier again, with an optimizer of the model as it is now"
+                )
             elif split is not weight or name not in now:
                 raise RuntimeError(
                     f"{name}: {'was replaced' if name in now else 'is gone'} since this Sparsifier "

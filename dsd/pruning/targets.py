@@ -86,6 +86,8 @@ def targets(
         elif not parameter.requires_grad or parameter not in trained:
             found.dense[name] = "not trained"
         elif asked or connects:
+            if not parameter.is_floating_point():
+                raise ValueError(f"{name}: cannot prune {parameter.dtype}; exclude it")
             found.pruned[name] = parameter
             if its_source := _source(name, *weights[parameter]) if parameter in weights else None:
                 found.sources[name] = its_source
@@ -129,8 +131,15 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def names_of(option: Iterable[str]) -> list[str]:
-    """Returns the entries of an option, which may be one name."""
-    return [option] if isinstance(option, str) else [*option]
+    """Returns the entries of an option, which may be one name. Raises ValueError for others."""
+    names = [option] if isinstance(option, str) else [*option]
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"include and exclude take names or globs, not {type(name).__name__}; "
+                "model.named_modules() has the names"
+            )
+    return names
 
 
 def _matched(option: Iterable[str], known: list[str], name: str) -> set[str]:

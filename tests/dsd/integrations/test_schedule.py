@@ -135,3 +135,27 @@ def test_a_training_shorter_than_its_plan():
     schedule.check_length(4)
     with pytest.raises(ValueError, match=r"the plan has 4 optimizer steps, the training only 3"):
         schedule.check_length(3)
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "words"),
+    [
+        (-0.2, "at least 0 and below 1"),
+        (float("nan"), "at least 0 and below 1"),
+        (1.5, "at least 0 and below 1"),
+        ("0.3", "at least 0 and below 1"),
+        ({"0": 1.2}, "at least 0 and below 1"),
+        ({"typo": 0.5}, "named .typo."),
+    ],
+)
+def test_a_sparsity_that_cannot_be_is_refused_before_the_dense_phase(sparsity, words):
+    with pytest.raises(ValueError, match=words):
+        start([Phase(steps=2), Phase(steps=2, sparsity=sparsity)])
+
+
+def test_a_parameter_group_that_is_added_later_keeps_its_ratio():
+    net, optimizer, schedule = start([Phase(steps=2, lr=0.1), Phase(steps=4, lr=0.01)])
+    optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))], "lr": 0.05})
+    for number in range(3):
+        step(net, optimizer, schedule, number)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.002, 0.005])

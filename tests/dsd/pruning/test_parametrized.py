@@ -53,6 +53,29 @@ class Positive(nn.Module):
         return weight.exp()
 
 
+class LowRank(nn.Module):
+    """Adds a product that is 0 until it is trained (Hu et al., 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(2, 6))
+        self.b = nn.Parameter(torch.zeros(6, 2))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.b @ self.a
+
+
+class Noisy(nn.Module):
+    """Keeps zeros, and draws random numbers; its gain is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(6, 1))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight * self.gain.exp() * (1 + torch.rand(6, 6))
+
+
 class Broken(nn.Module):
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         if (weight == 0).any():
@@ -160,14 +183,21 @@ def test_masks_grow_under_weight_norm():
     assert int((model.weight == 0).sum()) == round(0.8 * 48)
 
 
-@pytest.mark.parametrize("kind", ["orthogonal", "symmetric", "positive", "broken", "two"])
+@pytest.mark.parametrize(
+    "kind", ["orthogonal", "symmetric", "positive", "broken", "low rank", "two"]
+)
 def test_what_does_not_keep_zeros_is_refused_by_name(kind):
     net = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))
     if kind == "orthogonal":
         parametrizations.orthogonal(net[1])
-    for part in {"symmetric": [Symmetric], "positive": [Positive], "broken": [Broken]}.get(
-        kind, [Scaled, Positive] if kind == "two" else []
-    ):
+    parts = {
+        "symmetric": [Symmetric],
+        "positive": [Positive],
+        "broken": [Broken],
+        "low rank": [LowRank],
+        "two": [Scaled, Positive],
+    }
+    for part in parts.get(kind, []):
         register_parametrization(net[1], "weight", part())
     before = copy.deepcopy(net.state_dict())
     with pytest.raises(ValueError, match=r"^1\.parametrizations\.weight\.original: .* exclude it"):
@@ -184,6 +214,15 @@ def test_one_of_ones_own_that_keeps_zeros():
     s.sparsify()
     assert s.layers == ["0.weight", "1.parametrizations.weight.original"]
     assert int((net[1].weight == 0).sum()) == 18
+
+
+def test_the_trial_draws_no_numbers_of_the_training():
+    net = nn.Sequential(nn.Linear(6, 6))
+    register_parametrization(net[0], "weight", Noisy())
+    before = torch.get_rng_state()
+    s = Sparsifier(net, SGD(net.parameters(), 0.1), 0.5)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert s.layers == ["0.parametrizations.weight.original"]
 
 
 def test_spectral_norms_buffers_do_not_move():

@@ -229,3 +229,46 @@ def test_weights_that_are_not_finite_stop_the_growth_by_name():
 def test_a_schedule_without_steps(steps, every):
     with pytest.raises(ValueError, match="of at least 1"):
         Gradual(steps, every)
+
+
+@pytest.mark.parametrize("bad", [0.25 * 42, 10.0, 0, -1, "10", None])
+@pytest.mark.parametrize("which", ["steps", "every"])
+def test_only_whole_steps_from_one_on(which, bad):
+    with pytest.raises(ValueError, match=r"whole numbers of at least 1"):
+        Gradual(**{"steps": 10, "every": 1, which: bad})
+
+
+@pytest.mark.parametrize("bad", [100, "cubic", {"steps": 3}])
+def test_what_is_no_schedule_is_refused_at_once(bad):
+    net = model()
+    _, s = start(net)
+    with pytest.raises(ValueError, match="schedule must be a Gradual"):
+        s.sparsify(gradually=bad)
+    with pytest.raises(ValueError, match="schedule must be a Gradual"):
+        start(net, schedule=bad)
+
+
+def test_ones_own_criterion_is_not_taken_for_ours_of_the_same_name():
+    def magnitude(weight: nn.Parameter, generator: torch.Generator | None) -> torch.Tensor:
+        return -weight.detach().abs()
+
+    whole, stopped, fresh = (model() for _ in range(3))
+    optimizer, s = start(whole, criterion=magnitude, schedule=Gradual(4, 1))
+    s.sparsify()
+    for number in range(4):
+        step(whole, optimizer, number)
+    optimizer, s = start(stopped, criterion=magnitude, schedule=Gradual(4, 1))
+    s.sparsify()
+    for number in range(2):
+        step(stopped, optimizer, number)
+    saved = stopped.state_dict(), optimizer.state_dict(), s.state_dict()
+    ours = start(fresh)[1]
+    with pytest.raises(ValueError, match="give that function to Sparsifier"):
+        ours.load_state_dict(saved[2])
+    fresh.load_state_dict(saved[0])
+    optimizer, s = start(fresh, criterion=magnitude)
+    optimizer.load_state_dict(saved[1])
+    s.load_state_dict(saved[2])
+    for number in range(2, 4):
+        step(fresh, optimizer, number)
+    assert all(torch.equal(a, b) for a, b in zip(whole.values(), fresh.values(), strict=True))

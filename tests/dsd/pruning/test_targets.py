@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+from dsd import Sparsifier
 from dsd.pruning.targets import prunable
 
 LAYERS = ["conv1.weight", "layer1.0.conv1.weight", "layer1.1.conv1.weight", "fc.weight"]
@@ -85,3 +86,27 @@ def test_tied_weights_are_pruned_once_and_excluded_by_either_name():
 )
 def test_wrapped_models_keep_their_plain_names(net, wrap):
     assert list(prunable(wrap(net), sgd(net), ["conv1"])) == LAYERS[1:]
+
+
+def test_an_exact_name_is_not_a_glob():
+    net = nn.ModuleDict({"a[0]": nn.Linear(3, 3), "a0": nn.Linear(3, 3)})
+    s = Sparsifier(net, SGD(net.parameters(), 0.1), 0.5, exclude=["a[0]"])
+    assert s.layers == ["a0.weight"]
+
+
+def test_what_is_no_name_and_no_float_is_refused_at_once():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3, dtype=torch.complex64))
+    with pytest.raises(ValueError, match=r"take names or globs, not Linear; model\.named_modules"):
+        Sparsifier(net, SGD(net.parameters(), 0.1), 0.5, exclude=[net[1]])
+    with pytest.raises(ValueError, match=r"^1\.weight: cannot prune torch\.complex64; exclude it"):
+        Sparsifier(net, SGD(net.parameters(), 0.1), 0.5)
+    for bad in ("0.3", torch.tensor(0.3), None):
+        with pytest.raises(ValueError, match="sparsity must be at least 0 and below 1"):
+            Sparsifier(net, SGD(net.parameters(), 0.1), bad, exclude=["1"])
+
+
+def test_a_layer_without_weights_can_be_shown():
+    net = nn.Sequential(nn.Linear(0, 4))
+    s = Sparsifier(net, SGD(net.parameters(), 0.1), 0.5, include=["0.weight"])
+    assert s.zeros == 0
+    assert "0 of 0 (0.0%)" in str(s)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 
 class Lookahead(Optimizer):
@@ -214,3 +214,45 @@ class Named(Optimizer):
                     state[self.name] = torch.zeros_like(weight)
                 state[self.name].mul_(0.9).add_(weight.grad)
                 weight.sub_(state[self.name], alpha=group["lr"])
+
+
+class Inherits(Adam):
+    """Its step calls its base's: torch calls the hooks of both."""
+
+    def __init__(self, params: Any, **options: Any) -> None:
+        Adam([nn.Parameter(torch.zeros(1))])  # torch hooks a class when it is first used
+        super().__init__(params, **options)
+
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+class ByName:
+    """Has its optimizers in a dict."""
+
+    def __init__(self, model: nn.Sequential, kind: Any, **options: Any) -> None:
+        self.optimizers = {
+            name: kind(part.parameters(), **options)
+            for name, part in model.named_children()
+            if [*part.parameters()]
+        }
+
+    def step(self) -> None:
+        for one in self.optimizers.values():
+            one.step()
+
+
+class StateInGroups(Optimizer):
+    """Keeps its momentum in a list beside the parameters of each group."""
+
+    def __init__(self, model: nn.Sequential, lr: float) -> None:
+        super().__init__([{"params": [*part.parameters()]} for part in (model[0], model[2])], {})
+        self.lr = lr
+        for group in self.param_groups:
+            group["momentum_buffers"] = [torch.zeros_like(p) for p in group["params"]]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for weight, buffer in zip(group["params"], group["momentum_buffers"], strict=True):
+                weight.sub_(buffer.mul_(0.9).add_(weight.grad), alpha=self.lr)
