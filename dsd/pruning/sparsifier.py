@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dsd.pruning import ranks
 from dsd.pruning.bits import BitMask, pack
+from dsd.pruning.checks import check_parameters, check_zeros, replaced
 from dsd.pruning.criteria import Criterion, criterion_of, name_of
 from dsd.pruning.distribution import Scope, Sparsity, groups
 from dsd.pruning.growth import Growth
@@ -19,16 +20,9 @@ from dsd.pruning.momentum import Momentum, copies, reset_momentum, save
 from dsd.pruning.optimizers import Handle, Optimizers
 from dsd.pruning.saved import as_bytes, check_fit, gradual_of, masks_of
 from dsd.pruning.schedule import Gradual, check_is_schedule
-from dsd.pruning.sharded import as_part, is_sharded, like, local, part_of, reshard, totals, whole
+from dsd.pruning.sharded import as_part, is_sharded, like, local, totals, whole
 from dsd.pruning.shown import left_dense, table
-from dsd.pruning.targets import (
-    Targets,
-    aliases,
-    names_of,
-    refuse_flattened,
-    targets,
-    unwrapped,
-)
+from dsd.pruning.targets import Targets, names_of, targets, unwrapped
 
 
 class Sparsifier:
@@ -299,7 +293,7 @@ class Sparsifier:
         this Sparsifier was not given; RuntimeError when a parameter has been replaced.
         """
         masks = masks_of(state)
-        self._check_parameters()
+        check_parameters(self._model, self._optimizers, self._weights, self._masks)
         check_fit(masks, self._weights)
         growth = None
         if gradual := gradual_of(state):
@@ -366,8 +360,8 @@ class Sparsifier:
         self._set(masks, growth)
 
     def _after_step(self, counts: bool, optimizers: Optimizers) -> None:
-        if ranks.together() and self._replaced():
-            self._check_parameters()
+        if ranks.together() and replaced(self._model, self._weights):
+            check_parameters(self._model, self._optimizers, self._weights, self._masks)
         self._apply(optimizers)
         if counts and self._growth is not None and self._growth.due():
             self._grow(self._growth)
@@ -408,21 +402,8 @@ class Sparsifier:
 
     def _check(self) -> None:
         """Raises RuntimeError for pruned weights that have changed and for other parameters."""
-        self._check_parameters()
-        revived = {
-            name: held.revived(local(self._weights[name])) for name, held in self._masks.items()
-        }
-        for name, moved in totals(revived, self._weights).items():
-            if moved:
-                raise RuntimeError(
-                    f"{name}: {moved} pruned weights are not +0.0 any more. Either they were "
-                    "changed outside the optimizer's step, such as by loading a dense state: then "
-                    "create a Sparsifier again, which takes over from this one; or the optimizer "
-                    "that steps is not the one given to this Sparsifier. A copied, unpickled or "
-                    "new optimizer has no hook: copy model, optimizer and sparsifier together, or "
-                    "create a Sparsifier with the optimizer that steps and load "
-                    '{"masks": this_one.masks} into it'
-                )
+        check_parameters(self._model, self._optimizers, self._weights, self._masks)
+        check_zeros(self._weights, self._masks)
         if any(weight.requires_grad for weight in self._weights.values()):  # else it is frozen
             self._present()
 
@@ -436,49 +417,6 @@ class Sparsifier:
                     "create it again"
                 )
         return found
-
-    def _replaced(self) -> bool:
-        """Returns whether a weight seems not to be the model's any more."""
-        for name, weight in self._weights.items():
-            module, _, leaf = name.rpartition(".")
-            if self._model.get_submodule(module)._parameters.get(leaf) is not weight:
-                return True
-        return False
-
-    def _check_parameters(self) -> None:
-        """Raises RuntimeError for a replaced parameter.
-
-        One that was split over processes since is taken, where the optimizer trains it.
-        """
-        reshard(self._model)
-        refuse_flattened(self._model)
-        now = {name: p for p, names in aliases(self._model).items() for name in names}
-        for name, weight in self._weights.items():
-            split = now.get(name, weight)
-            if is_sharded(split) and not is_sharded(weight):
-                if split not in self._optimizers.trained():
-                    raise RuntimeError(
-                        f"{name}: was split over processes (fully_shard, tensor parallelism) after "
-                        "this Sparsifier was created, and the optimizer trains what it was before; "
-                        "split the model first, then create optimizer and Sparsifier"
-                    )
-                self._weights[name] = split
-                if name in self._masks:
-                    held = self._masks[name]
-                    part = BitMask(part_of(split).of(held.mask()), local(split))
-                    part.pruned = held.pruned
-                    self._masks[name] = part
-            elif name in self._masks and self._masks[name].shape != local(weight).shape:
-                raise RuntimeError(
-                    f"{name}: its shape was changed to {tuple(weight.shape)} since it was pruned; "
-                    "create the Sparsifier again, with an optimizer of the model as it is now"
-                )
-            elif split is not weight or name not in now:
-                raise RuntimeError(
-                    f"{name}: {'was replaced' if name in now else 'is gone'} since this Sparsifier "
-                    "was created, by a new layer, load_state_dict(assign=True), a resize or a "
-                    "wrapper; create it again, with an optimizer of the model as it is now"
-                )
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_hooks": []}
