@@ -1,4 +1,4 @@
-"""The arms: how each is named and drawn, what dsd minus it tells. A new one: a line."""
+"""The arms: how each is named and drawn, what dsd minus it shows. To add one, add a line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

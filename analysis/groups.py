@@ -113,7 +113,7 @@ class Group:
         return next((run.address for run in self.arms.get(arm, {}).values()), "")
 
     def lower_is_better(self, metric: str) -> bool:
-        """Tells whether less of a metric is better; of an unknown one the record tells."""
+        """Returns whether less of a metric is better; of an unknown one the record says."""
         return metric_of(metric, self.first.lower_is_better).lower_is_better
 
     def gain(self, arm: str, over: str, split: str, metric: str | None = None) -> Gain | None:

@@ -1,4 +1,4 @@
-"""The metrics: name, unit, direction, and how the test examples give them. A new one: a line."""
+"""The metrics: name, unit, direction, how examples give them. To add one, add a line."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

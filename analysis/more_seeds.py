@@ -62,10 +62,11 @@ def _hours(runs: Sequence[Run]) -> float | None:
     return sum(known) / 3600 if len(known) == len(spent) else None
 
 
-def _core_seconds(made: dict[str, object]) -> float | None:
-    seconds = made.get("train_seconds")
+def _core_seconds(provenance: dict[str, object]) -> float | None:
+    seconds = provenance.get("train_seconds")
     if not isinstance(seconds, int | float):
         return None
-    cores = made.get("threads", 1) if str(made.get("device", "")).startswith("cpu") else 1
-    processes = made.get("processes", 1)
+    on_cpu = str(provenance.get("device", "")).startswith("cpu")
+    cores = provenance.get("threads", 1) if on_cpu else 1
+    processes = provenance.get("processes", 1)
     return seconds * float(str(cores)) * float(str(processes))

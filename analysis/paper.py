@@ -90,12 +90,12 @@ class Figure:
 
     @property
     def seen(self) -> bool:
-        """Tells whether the value was read in a copy of the paper."""
+        """Returns whether the value was read in a copy of the paper."""
         return self.confidence.startswith(("seen", "mean seen"))
 
     @property
     def sd_seen(self) -> bool:
-        """Tells whether the standard deviation was read in a copy of the paper."""
+        """Returns whether the standard deviation was read in a copy of the paper."""
         return self.confidence.startswith("seen")
 
 

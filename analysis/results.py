@@ -28,12 +28,12 @@ class Results:
 
     @property
     def has_paper(self) -> bool:
-        """Tells whether the suite has the paper's tables; one's own has none."""
+        """Returns whether the suite has the paper's tables; one's own has none."""
         return (self.suite.root / "results" / "paper").is_dir()
 
     @cached_property
     def of_paper(self) -> bool:
-        """Tells whether the paper belongs on the page: not where all runs are of a user's data."""
+        """Returns whether the paper belongs on the page: not where all are of a user's data."""
         own = [group.first.corpus.get("own", False) for group in self.groups]
         return self.has_paper and not (own and all(own))
 

@@ -38,7 +38,7 @@ def spread(values: Values) -> Spread:
 
 
 def varies(values: Values) -> bool:
-    """Tells whether values differ by more than rounding."""
+    """Returns whether values differ by more than rounding."""
     sd = spread(values).sd
     return sd is not None and sd > SAME
 

@@ -1,6 +1,6 @@
 """NeuralTalk in NumPy, one sentence and one hypothesis at a time: what captions.py compares with.
 
-Written anew after the original program (github.com/karpathy/neuraltalk: imagernn/lstm_generator.py,
+Written after the original program (github.com/karpathy/neuraltalk: imagernn/lstm_generator.py,
 generic_batch_generator.py, solver.py, driver.py): the same arrays, arithmetic and order of work.
 All images are encoded in one product; each sentence then goes through the LSTM by itself. Words are
 indices; 0 is both start and end, and no sentence here holds it.

@@ -3,13 +3,13 @@
 To add one: a file with a function of the network's name, and a line here.
 """
 
-import difflib
 from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 from dsd.errors import UserError
+from dsd.suite.names import nearest
 
 NETWORKS = {  # name: its file
     "alexnet": "alexnet",
@@ -34,8 +34,6 @@ def build(name: str, **options: Any) -> nn.Module:
     options. Raises UserError for an unknown name.
     """
     if name not in NETWORKS:
-        close = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(NETWORKS)}"
-        raise UserError(f"no network is called {name!r}; {hint}")
+        raise UserError(f"no network is called {name!r}{nearest(name, NETWORKS)}")
     network: nn.Module = getattr(import_module(f"models.{NETWORKS[name]}"), name)(**options)
     return network

@@ -117,7 +117,7 @@ def _shown(suite: Suite) -> set[str]:
 
 
 def _write(figure: Figure, path: Path) -> bool:
-    """Writes a picture unless it is there; tells whether it was not."""
+    """Writes a picture unless it is there; returns whether it was not."""
     text = plots.svg(figure)  # first: each drawing moves the layout a little
     if _is(path, text):
         return False
@@ -133,7 +133,7 @@ def _write(figure: Figure, path: Path) -> bool:
 
 
 def _is(path: Path, svg: bytes) -> bool:
-    """Tells whether a file is whole and shows the same as an SVG."""
+    """Returns whether a file is whole and shows the same as an SVG."""
     if path.suffix == ".svg":
         return path.exists() and path.read_bytes() == svg
     try:

@@ -141,7 +141,7 @@ def picture(sweep: Sequence[Group]) -> Figure:
 
 
 def _steep(both: Sequence[Points]) -> bool:
-    """Tells whether a few points would flatten all others."""
+    """Returns whether a few points would flatten all others."""
     means = [test.mean for found in both for _, test in found]
     return min(means) > 0 and max(means) > STEEP * min(means)
 

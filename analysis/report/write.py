@@ -85,7 +85,7 @@ def _corpus(group: "Group") -> str:
 
 
 def _given(corpus: str) -> bool:
-    """Tells whether a corpus's variable, such as FLICKR8K, names a folder."""
+    """Returns whether a corpus's variable, such as FLICKR8K, names a folder."""
     return bool(os.environ.get(corpus.upper()))
 
 

@@ -1,7 +1,7 @@
 """The environment: no variable may change a result that the record does not know of.
 
 Precision, accumulation and backends are the recipe's and the options'. A variable, or a flag of a
-launcher, that would decide them is refused; what shifts rounding alone is in the record's `made`.
+launcher, that would decide them is refused; what shifts rounding alone is in the provenance.
 """
 
 import os
@@ -51,7 +51,7 @@ def check(precision: str = "fp32", environment: Mapping[str, str] = os.environ) 
 
 
 def rounding(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns the variables that shift rounding, for the record; folders are nobody's business."""
+    """Returns the variables that shift rounding, for the record; folders stay private."""
     return {
         name: value
         for name, value in sorted(environment.items())

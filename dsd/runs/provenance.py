@@ -1,4 +1,4 @@
-"""Provenance of a result: command, revision, device, versions, date; `made` in the records."""
+"""Provenance of a result: command, revision, device, versions, date."""
 
 import platform
 import shlex

@@ -37,7 +37,7 @@ def publish(path: Path, into: Path) -> Path | None:
 
 def _check(path: Path, found: Record) -> None:
     if found.scale == "mini":
-        raise UserError(f"{path}: is of a miniature, which tells nothing of the paper's claim")
+        raise UserError(f"{path}: is of a miniature, which is no evidence for the paper's claim")
     if found.corpus.get("own"):
         raise UserError(f"{path}: is of data of your own; dsd report --records shows it")
     for phase in found.phases:

@@ -1,4 +1,4 @@
-"""The words of a command line, before anything is made of them."""
+"""The words of a command line, before they are used."""
 
 import itertools
 import re

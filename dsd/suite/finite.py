@@ -14,7 +14,7 @@ from dsd.errors import UserError
 def finite_outputs(net: nn.Module) -> Iterator[list[Any]]:
     """Gives a list that gets a true value for each forward pass with NaN or infinite outputs.
 
-    A label's rank among NaN scores is as good as any, so no metric can tell.
+    A label's rank among NaN scores is as good as any, so no metric would show it.
     """
     unsound: list[Any] = []
 

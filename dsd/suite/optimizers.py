@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dsd.suite.names import nearest
+
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
@@ -69,9 +71,7 @@ def settings(name: str) -> set[str]:
     """Returns the settings of one of torch's optimizers. Raises ValueError for an unknown name."""
     known = classes()
     if name not in known:
-        close = difflib.get_close_matches(name, [*known, *OURS], n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join([*known, *OURS])}"
-        raise ValueError(f"no optimizer is called {name!r}; {hint}")
+        raise ValueError(f"no optimizer is called {name!r}{nearest(name, [*known, *OURS])}")
     return {*inspect.signature(known[name]).parameters} - NOT_SETTINGS
 
 

@@ -39,9 +39,9 @@ class SynchronisedBatchNorm(_BatchNorm):
         if self.running_mean is not None and self.running_var is not None:
             assert self.num_batches_tracked is not None
             self.num_batches_tracked.add_(1)
-            share = self.momentum
+            share: Any = self.momentum
             if share is None:  # a plain average over all batches
-                share = 1 / float(self.num_batches_tracked)
+                share = self.num_batches_tracked.to(self.running_mean.dtype).reciprocal()
             unbiased = variance * count / (count - 1)
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)

@@ -1,4 +1,4 @@
-"""Training inside somebody else's process, which goes on afterwards as if nothing had been."""
+"""Training inside somebody else's process, which goes on afterwards undisturbed."""
 
 import signal
 import threading

@@ -104,9 +104,9 @@ def test_a_cache_whose_bytes_changed_is_refused_by_name(tmp_path, speech_set):
         if place is not None:
             damaged[place] ^= 1 << rng.integers(8)
         path.write_bytes(damaged)
-        assert _read(speech, tmp_path / "cache") in ("refused", "written anew")
+        assert _read(speech, tmp_path / "cache") in ("refused", "written again")
     path.write_bytes(whole)
-    assert _read(speech, tmp_path / "cache") == "written anew"  # or left as it is
+    assert _read(speech, tmp_path / "cache") == "written again"  # or left as it is
 
 
 def _read(speech, cache):
@@ -117,7 +117,7 @@ def _read(speech, cache):
         return "refused" if "damaged at u" in str(error) else str(error)
     plain = Spectrograms(speech, None)
     same = all(np.array_equal(each, plain[i]) for i, each in enumerate(found))
-    return "written anew" if same else "another spectrogram"
+    return "written again" if same else "another spectrogram"
 
 
 def test_a_cache_of_the_version_before_is_written_anew(tmp_path, speech_set):

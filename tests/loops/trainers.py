@@ -208,7 +208,7 @@ def lightning(folder: Path, resume: Path | None, save_at: int) -> tuple[nn.Modul
     model, watch = Net(), Watch()
     trainer = lib.Trainer(
         accelerator="cpu",
-        max_epochs=STEPS,  # of one batch: within an epoch Lightning begins its data anew
+        max_epochs=STEPS,  # of one batch: within an epoch Lightning begins its data again
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def suite(trained, tmp_path, monkeypatch):
-    """A copy of the trained suite, to change at will; task modules are imported anew."""
+    """A copy of the trained suite, to change at will; task modules are imported again."""
     shutil.copytree(trained, tmp_path / "suite")
     monkeypatch.delitem(sys.modules, "recipes.points.task", raising=False)
     monkeypatch.chdir(tmp_path / "suite")
@@ -84,7 +84,7 @@ def exported(suite: Suite, run: str = LAST, to: Path | None = None) -> tuple[Pat
 
 
 def change(folder: Path, **changes) -> None:
-    """Writes a checkpoint anew with other contents."""
+    """Writes a checkpoint again with other contents."""
     state = checkpoint.load(folder)
     checkpoint.save(folder, {**state, **changes})
 

@@ -103,7 +103,7 @@ def main(folder: Path) -> None:
         while (
             wait(process := start(command(killed)), draw.uniform(0.05, 0.25) * length) is not None
         ):
-            same_bits()  # it came to its end before the kill: the next one begins anew
+            same_bits()  # it came to its end before the kill: the next one begins again
             shutil.rmtree(killed)
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
