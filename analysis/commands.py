@@ -15,6 +15,15 @@ from dsd.suite.folder import Suite, the_suite
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PrunedRun = Annotated[
+    Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
+]
+Layer = Annotated[
+    str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
+]
+Round = Annotated[
+    int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(help="Where pictures go (default: figures/ beside the records' folder)."),
@@ -68,15 +77,9 @@ def compare(
 
 
 def weights(
-    run: Annotated[
-        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
-    ],
-    layer: Annotated[
-        str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
-    ] = None,
-    number: Annotated[
-        int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
-    ] = 1,
+    run: PrunedRun,
+    layer: Layer = None,
+    number: Round = 1,
 ) -> None:
     """Shows a layer's weights before, under and after the mask in the terminal.
 
@@ -176,15 +179,9 @@ def figures(
 
 
 def histograms(
-    run: Annotated[
-        Path, typer.Argument(help="A record of an arm that was pruned, or its last phase's folder.")
-    ],
-    layer: Annotated[
-        str | None, typer.Option(help="A pruned layer (default: the network's, as the paper's).")
-    ] = None,
-    number: Annotated[
-        int, typer.Option("--round", min=1, help="Of a run that was pruned more than once.")
-    ] = 1,
+    run: PrunedRun,
+    layer: Layer = None,
+    number: Round = 1,
     out: Out = None,
     svg: Svg = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """Arguments and options that several commands have."""
 
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,13 @@ def recipes(incomplete: str) -> list[str]:
     """Returns the recipes that begin so, for the shell's completion."""
     suite = find_suite()
     return [name for name in (suite.recipes if suite else ()) if name.startswith(incomplete)]
+
+
+def finite(option: typer.CallbackParam, value: float | None) -> float | None:
+    """Returns an option's number. Raises UserError for NaN, infinity and what is below 0."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UserError(f"{option.opts[0]} {value}: give a finite number, 0 or above")
+    return value
 
 
 RecipeName = Annotated[
@@ -42,10 +50,31 @@ Workers = Annotated[
         "a miniature). They change no result.",
     ),
 ]
-
-
-def finite(option: typer.CallbackParam, value: float | None) -> float | None:
-    """Returns an option's number. Raises UserError for NaN, infinity and what is below 0."""
-    if value is not None and not (math.isfinite(value) and value >= 0):
-        raise UserError(f"{option.opts[0]} {value}: give a finite number, 0 or above")
-    return value
+Runs = Annotated[Path | None, typer.Option(help="Where checkpoints live (default: runs/).")]
+Records = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where records go (default: runs/records/; dsd publish takes them to results/)."
+    ),
+]
+ChannelsLast = Annotated[
+    bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Use torch.compile; on a CPU it can be slower.")
+]
+Deterministic = Annotated[
+    bool | None,
+    typer.Option(help="Use algorithms that give the same bits every time; slower on a GPU."),
+]
+Fast = Annotated[
+    bool,
+    typer.Option(
+        "--fast",
+        help="The fastest settings of the device: bf16 if it has it, channels-last, a fused "
+        "optimizer; on a GPU also TF32 and algorithms whose last bits vary.",
+    ),
+]
+CheckpointEvery = Annotated[
+    float, typer.Option(callback=finite, help="Seconds between checkpoints.")
+]

@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from dsd.commands.options import (
+    ChannelsLast,
+    CheckpointEvery,
+    Compile,
+    Deterministic,
     Device,
+    Fast,
     Precision,
     RecipeName,
+    Records,
+    Runs,
     Scale,
     Seeds,
     Settings,
@@ -49,36 +56,14 @@ def run(
     ] = None,
     seed: Seeds = None,
     scale: Scale = "full",
-    runs: Annotated[
-        Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
-    ] = None,
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where records go (default: runs/records/; dsd publish takes them to results/)."
-        ),
-    ] = None,
+    runs: Runs = None,
+    records: Records = None,
     device: Device = "auto",
     precision: Precision = None,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
-    ] = False,
-    compile: Annotated[
-        bool,
-        typer.Option("--compile", help="Use torch.compile; on a CPU it can be slower."),
-    ] = False,
-    deterministic: Annotated[
-        bool | None,
-        typer.Option(help="Use algorithms that give the same bits every time; slower on a GPU."),
-    ] = None,
-    fast: Annotated[
-        bool,
-        typer.Option(
-            "--fast",
-            help="The fastest settings of the device: bf16 if it has it, channels-last, a fused "
-            "optimizer; on a GPU also TF32 and algorithms whose last bits vary.",
-        ),
-    ] = False,
+    channels_last: ChannelsLast = False,
+    compile: Compile = False,
+    deterministic: Deterministic = None,
+    fast: Fast = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -92,9 +77,7 @@ def run(
             callback=finite, help="Minutes; then stop with a checkpoint and exit code 75."
         ),
     ] = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(callback=finite, help="Seconds between checkpoints.")
-    ] = 120.0,
+    checkpoint_every: CheckpointEvery = 120.0,
     log: Annotated[
         str | None, typer.Option(help="Send scalars to tensorboard, wandb or mlflow.")
     ] = None,
@@ -180,22 +163,16 @@ def sweep(
     arm: Annotated[list[str] | None, typer.Option(help="As for `dsd run`.")] = None,
     seed: Seeds = None,
     scale: Scale = "full",
-    runs: Annotated[
-        Path | None, typer.Option(help="Where checkpoints live (default: runs/).")
-    ] = None,
-    records: Annotated[Path | None, typer.Option(help="Where records go.")] = None,
+    runs: Runs = None,
+    records: Records = None,
     device: Device = "auto",
     precision: Precision = None,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
-    ] = False,
-    compile: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    deterministic: Annotated[bool | None, typer.Option(help="As for `dsd run`.")] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="As for `dsd run`.")] = False,
+    channels_last: ChannelsLast = False,
+    compile: Compile = False,
+    deterministic: Deterministic = None,
+    fast: Fast = False,
     workers: Workers = None,
-    checkpoint_every: Annotated[
-        float, typer.Option(callback=finite, help="Seconds between checkpoints.")
-    ] = 120.0,
+    checkpoint_every: CheckpointEvery = 120.0,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, max=1024, help="At a time (default: one a GPU; without, one)."),
