@@ -70,7 +70,7 @@ def build(results: Results, galleries: Sequence[tuple[Run, Gallery]] = ()) -> st
     first = verdicts.brief(results) if tested else significance.brief(unswept, CONTROLS)
     if tested:
         first = replace(first, notes=(*first.notes, *verdicts.NOTES))
-    summary = [words] if (words := verdicts.in_short(results)) else []
+    summary = verdicts.in_short(results)
     if results.of_paper and not results.beside:
         summary.append(NONE_BESIDE)
     template = environment.from_string(_file("page.html.jinja"))

@@ -253,9 +253,9 @@ def _readme(results: Results) -> dict[str, str]:
     ours = verdicts.by_claim(results).grid()
     papers = paper_versus_ours.brief(results).grid()
     ours, papers = replace(ours, title=""), replace(papers, title="")
-    short = verdicts.in_short(results)
+    short = "".join(f"- {line}\n" for line in verdicts.in_short(results))
     return {
-        "verdicts": f"{short}\n\n" + _joined([ours], [f"{verdicts.BY_CLAIM_NOTE} {VERDICTS_WHOLE}"])
+        "verdicts": f"{short}\n" + _joined([ours], [f"{verdicts.BY_CLAIM_NOTE} {VERDICTS_WHOLE}"])
         if ours.rows
         else "No runs yet.\n",
         "table": _joined([papers], [PAPER_WHOLE]),

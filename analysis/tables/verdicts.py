@@ -73,19 +73,15 @@ def brief(results: Results) -> Table:
     return Table(TITLE, BRIEF, rows, acted(results), in_csv=lambda row: False)
 
 
-def in_short(results: Results) -> str:
-    """Returns in a few sentences what is decided and which way the means lie, "" without runs."""
+def in_short(results: Results) -> list[str]:
+    """Returns, a sentence each, what is decided and which way the means lie; [] without runs."""
     found = [one for one in verdicts(results.groups) if one.effects]
     if not found:
-        return ""
+        return []
     counts = sorted({len(one.effects) for one in found})
     n = " to ".join(map(str, sorted({counts[0], counts[-1]})))
     if any(len(one.effects) < PLANNED for one in found if one.claim.over == PRIMARY):
         n += f"; interim, the protocol plans {PLANNED}"
-    decided = "; ".join(
-        f"{word} {_named(found, kind)}"
-        for word, kind in (("confirmed", "better"), ("contradicted", "worse"))
-    )
     undecided = [one.words for one in found if one.kind == "open"]
     rest = {
         "for the claim before the correction alone": undecided.count(FOR),
@@ -100,10 +96,13 @@ def in_short(results: Results) -> str:
         if claim.in_metric and mine:
             tasks = "" if ahead else " tasks"
             ahead.append(f"{claim.text} on {sum(mean > 0 for mean in mine)} of {len(mine)}{tasks}")
-    return (
-        f"In short, of {len(found)} comparisons (n {n}), after Holm's correction: {decided}. The "
-        f"rest: {others or 'none'}. By the means alone DSD is {', '.join(ahead)}."
-    )
+    return [
+        f"Of {len(found)} comparisons (n {n}), after Holm's correction, confirmed: "
+        f"{_named(found, 'better')}.",
+        f"Contradicted: {_named(found, 'worse')}.",
+        f"The rest: {others or 'none'}.",
+        f"By the means alone DSD is {', '.join(ahead)}.",
+    ]
 
 
 def _named(found: Iterable[Verdict], kind: str) -> str:

@@ -77,12 +77,14 @@ def test_readmes_table_has_a_row_a_claim_and_a_column_a_task(ran):
 
 
 def test_in_short_counts_what_is_decided_and_the_tasks_that_dsd_leads(ran):
-    assert verdicts.in_short(ran.results) == (
-        "In short, of 4 comparisons (n 1 to 3; interim, the protocol plans 6), after Holm's "
-        "correction: confirmed 1 (CIFAR-10, ResNet-20: better than the dense baseline); "
-        "contradicted none. The rest: open 3. By the means alone DSD is better than the dense "
-        "baseline on 1 of 1 tasks, better than the matched fine-tuning on 0 of 1."
-    )
+    assert verdicts.in_short(ran.results) == [
+        "Of 4 comparisons (n 1 to 3; interim, the protocol plans 6), after Holm's correction, "
+        "confirmed: 1 (CIFAR-10, ResNet-20: better than the dense baseline).",
+        "Contradicted: none.",
+        "The rest: open 3.",
+        "By the means alone DSD is better than the dense baseline on 1 of 1 tasks, better than the "
+        "matched fine-tuning on 0 of 1.",
+    ]
 
 
 def test_in_short_tells_what_the_correction_takes_from_what_is_open(ran, monkeypatch):
@@ -100,11 +102,11 @@ def test_in_short_tells_what_the_correction_takes_from_what_is_open(ran, monkeyp
     ]
     monkeypatch.setattr(verdicts, "verdicts", lambda groups: kinds)
     said = verdicts.in_short(ran.results)
-    assert "confirmed 1 (CIFAR-10" in said
-    assert (
+    assert "confirmed: 1 (CIFAR-10" in said[0]
+    assert said[2] == (
         "The rest: for the claim before the correction alone 1, against it before the correction "
-        "alone 2, the paper's gain excluded 1, open 2. By"
-    ) in said
+        "alone 2, the paper's gain excluded 1, open 2."
+    )
 
 
 def test_runs_under_other_settings_that_enter_no_verdict_are_named(ran, rewrite):
@@ -143,7 +145,7 @@ def test_readme_has_the_short_table_and_where_the_whole_one_is(ran):
     ran.write()
     text = readme.read_text()
     assert "\n\n| claim | CIFAR-10, ResNet-20 |" in text
-    assert verdicts.in_short(ran.results) in text
+    assert all(f"- {line}\n" in text for line in verdicts.in_short(ran.results))
     for path in re.findall(r"\]\(([^)]+)\)", text):
         assert (ran.suite.root / path).exists(), path
 
