@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dsd.pruning.bits import BitMask
 from dsd.pruning.optimizers import Kept, Optimizers
 from dsd.pruning.sharded import local
-from dsd.pruning.state_names import MIXING, MOMENTA, ONE_STATE, SCALES, is_copy
+from dsd.pruning.state_names import MIXING, MOMENTA, ONE_STATE, SCALES, is_copy, is_scale
 
 Momentum = Literal["pruned", "reset", "keep"]
 
@@ -83,13 +83,13 @@ def _to_rest(
     for parameter, kept in optimizers.kept(masks, lambda name: not is_copy(name)):
         single = kept.value.numel() < 2 and kept.value.shape != parameter.shape
         kept = kept._replace(value=local(kept.value))
-        name, value, by = kept.name, kept.value, kept.by.lower()
-        scales = name in SCALES or (name == "state1" and by.startswith(ONE_STATE))
+        name, value, by = kept.name, kept.value, kept.by.__name__.lower()
+        scales = is_scale(name, kept.by) or (name == "state1" and by.startswith(ONE_STATE))
         if scales or single or value.dtype == torch.bool:
             continue
         whole = not _per_weight(value, parameter) or any(part in by for part in MIXING)
         if name not in MOMENTA and (value.is_floating_point() or whole):
-            unknown[f"{kept.by}'s {name}"] = None
+            unknown[f"{kept.by.__name__}'s {name}"] = None
         elif not whole:
             found.append((value, _way_to_rest(kept, ~masks[parameter].mask())))
         elif returning:
@@ -128,6 +128,6 @@ def _way_to_rest(kept: Kept, pruned: Tensor) -> Rest:
             if not rest(value).dequantize()[pruned].any():
                 return lambda: rest(value)
     raise ValueError(
-        f"{kept.by}'s {kept.name} is quantised ({type(value).__name__}, {value.dtype}) in a way "
-        'that cannot be set to zero for single weights; use momentum="reset" or "keep"'
+        f"{kept.by.__name__}'s {kept.name} is quantised ({type(value).__name__}, {value.dtype}) in "
+        'a way that cannot be set to zero for single weights; use momentum="reset" or "keep"'
     )

@@ -17,7 +17,7 @@ DELEGATES = ("accelerate.", "lightning.", "pytorch_lightning.")
 class Kept(NamedTuple):
     """A tensor that an optimizer keeps for one parameter."""
 
-    by: str  # the optimizer's class
+    by: type  # the optimizer's class
     name: str  # such as exp_avg
     value: Tensor
     beside: Mapping[str, Any]  # what else is kept with it, such as the scales of a quantised value
@@ -135,10 +135,10 @@ class Optimizers:
                 elif hasattr(level, "step"):
                     yield _Followed(level, "step", partial(after, level is innermost, given))
 
-    def _lists(self) -> Iterator[tuple[str, str, list[Tensor]]]:
+    def _lists(self) -> Iterator[tuple[type, str, list[Tensor]]]:
         """Yields (class, name, tensors) of the parameter groups and of lists of tensors."""
         for level in self.levels:
-            by = type(level).__name__
+            by = type(level)
             if groups := getattr(level, "param_groups", None):
                 yield by, "master weights", [p for group in groups for p in group["params"]]
             for group in groups or ():
@@ -166,7 +166,7 @@ class Optimizers:
                         found.setdefault(pair[0], []).append(Kept(by, name, pair[1], {}))
         return found
 
-    def _books(self) -> Iterator[tuple[str, Mapping[Any, Any], str]]:
+    def _books(self) -> Iterator[tuple[type, Mapping[Any, Any], str]]:
         """Yields (class, mapping, its name) of what is kept by parameter."""
         seen: set[int] = set()
         for level in self.levels:
@@ -175,7 +175,7 @@ class Optimizers:
                     continue
                 seen.add(id(book))
                 if any(isinstance(key, Tensor) for key in book):
-                    yield type(level).__name__, book, name
+                    yield type(level), book, name
 
 
 After = Callable[[bool, Optimizers], None]  # whether the step counts, and whose it was

@@ -3,6 +3,8 @@
 A name that is in none of these sets is named in a warning.
 """
 
+from torch.optim import Optimizer
+
 # State that moves a weight in a step whose gradient is zero: momentum, sums and past gradients.
 MOMENTA = {
     *("momentum_buffer", "exp_avg", "momentum", "moments", "momenta", "m", "velocity", "buf"),
@@ -34,6 +36,13 @@ SCALES = {
     ),
 }
 
+# Of these the names that say too little, unless the optimizer is one of a library that was tried.
+VAGUE = {"sum", "hessian", "n", "b", "r", "variance", "prev", "mask", "Q"}
+LIBRARIES = {
+    *("torch", "timm", "pytorch_optimizer", "schedulefree", "bitsandbytes", "torchao"),
+    *("lion_pytorch", "apex", "transformers"),
+}
+
 # Copies of the weights, which an optimizer moves them to: held at zero like the weights.
 COPIES = {
     *("z", "x0", "x_k", "p0", "ax", "pbar", "ema", "mov_avg_param", "prev_param", "old_p", "e_w"),
@@ -49,6 +58,13 @@ MIXING = (
 
 # bitsandbytes calls its first state state1: a momentum, but in these, which have none.
 ONE_STATE = ("rmsprop", "adagrad")
+
+
+def is_scale(name: str, optimizer: type) -> bool:
+    """Returns whether state of this name only scales gradients in an optimizer of this class."""
+    kinds = {*optimizer.__mro__} - {Optimizer, object}
+    of_library = any(kind.__module__.partition(".")[0] in LIBRARIES for kind in kinds)
+    return name in SCALES and (of_library or name not in VAGUE)
 
 
 def is_copy(name: str) -> bool:

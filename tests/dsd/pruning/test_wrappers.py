@@ -278,6 +278,17 @@ def test_momentum_under_other_names(name):
     assert revived(model, masks) == 0
 
 
+@pytest.mark.parametrize("name", ["n", "b", "r", "prev", "variance", "sum", "hessian", "mask"])
+def test_state_whose_name_says_too_little_is_named(name):
+    """They are scales in optimizers of libraries; in one's own they may be momentum."""
+    model = mlp()
+    optimizer = Named(model.parameters(), lr=0.1, name=name)
+    s = Sparsifier(model, optimizer, sparsity=0.5)
+    step(model, optimizer, 0)
+    with pytest.warns(UserWarning, match=f"Named's {name}: state whose role is"):
+        s.sparsify()
+
+
 @pytest.mark.parametrize("border", ["sparsify", "densify"])
 def test_state_that_is_not_known_is_named(border):
     model = mlp()
