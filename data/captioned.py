@@ -208,10 +208,17 @@ def _csv(path: Path) -> Iterator[tuple[str, str, str | None, tuple[str, ...]]]:
                 f"{path}:1: the first line must name the columns: image,caption (and split); "
                 f"it is {header.strip()[:60]!r}"
             )
+        ended = reader.line_num
         for row in reader:
+            first, ended = ended + 1, reader.line_num
             if not any(cell.strip() for cell in row):
                 continue
             place = f"{path}:{reader.line_num}"
+            if any("\n" in cell for cell in row):
+                raise UserError(
+                    f"{path}:{first}: a quote that is not closed, or a caption of several lines; "
+                    "close it, or write the caption in one line"
+                )
             if len(row) != len(columns):
                 raise UserError(
                     f"{place}: {len(row)} cells where the first line has {len(columns)}; put a "

@@ -4,6 +4,7 @@ A line has audio_filepath (absolute, or relative to the manifest), text, and may
 offset in seconds, which cut the utterance from its recording, and speaker.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -115,7 +116,7 @@ def _manifests(given: Sequence[Path]) -> dict[str, Path]:
     files: list[Path] = []
     for path in given:
         inner = sorted(path.iterdir()) if path.is_dir() else [path]
-        files += [p for p in inner if p.suffix in SUFFIXES and not is_stray(p.name)]
+        files += [p for p in inner if p.suffix.lower() in SUFFIXES and not is_stray(p.name)]
     if not files:
         raise UserError(f"{given[0]}: holds no manifest ({', '.join(SUFFIXES)}); write train.jsonl")
     if len(files) == 1:
@@ -201,13 +202,20 @@ def _check_texts(split: str, lines: Sequence[_Said]) -> None:
 def _sources(split: str, lines: Sequence[_Said]) -> list[Source]:
     return [
         Source(
-            f"{split}{number:06}-{re.sub(r'[^A-Za-z0-9_-]', '_', each.recording.stem)[:60]}",
+            f"{split}{number:06}-{_called(each)}",
             str(each.line.speaker),
             spelled(each.line.text),
             partial(_utterance, each),
         )
         for number, each in enumerate(lines)
     ]
+
+
+def _called(said: _Said) -> str:
+    """Returns a name that is another one for another recording, or another part of it."""
+    part = f"{said.recording}\n{said.line.offset}\n{said.line.duration}"
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", said.recording.stem)[:60]
+    return f"{name}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
 
 
 @lru_cache(maxsize=2)  # of a long recording many utterances are cut, one after another

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -59,6 +60,9 @@ def _root(
 
 def main() -> NoReturn:
     """Runs the command. Any error is one line: exit code 2 if the user can fix it, else 1."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal of ASCII alone gets escapes
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:]
     debug = "--debug" in words
     sys.argv[1:] = words = [word for word in words if word != "--debug"]

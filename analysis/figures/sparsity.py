@@ -37,7 +37,12 @@ def sweeps(found: Iterable[Group]) -> list[list[Group]]:
     for group in found:
         if "dsd" in group.arms:
             together.setdefault(_but_for_sparsity(group), []).append(group)
-    return [sweep for sweep in together.values() if len(sweep) > 1]
+    return [sweep for sweep in together.values() if len({*map(_sparsities, sweep)}) > 1]
+
+
+def _sparsities(group: Group) -> tuple[float, ...]:
+    """Returns the sparsity of each phase of dsd's path."""
+    return tuple(phase.sparsity for phase in plots.phases(group, "dsd").values())
 
 
 def with_sweeps(found: Sequence[Group]) -> Iterator[tuple[Group, list[Group]]]:
@@ -66,8 +71,8 @@ def of_records(paths: Iterable[Path]) -> list[Group]:
 
 def swept(sweep: Sequence[Group]) -> int:
     """Returns the place of the first phase whose sparsity differs, in dsd's path."""
-    plans = [[p.sparsity for p in plots.phases(group, "dsd").values()] for group in sweep]
-    return next(i for i, values in enumerate(zip(*plans, strict=True)) if len(set(values)) > 1)
+    plans = zip(*map(_sparsities, sweep), strict=True)
+    return next(i for i, values in enumerate(plans) if len(set(values)) > 1)
 
 
 def seeds(sweep: Sequence[Group]) -> set[int]:

@@ -144,7 +144,8 @@ def run(
 def _next(done: Sequence[Path], records: Path) -> list[str]:
     """Returns the commands that look at new records."""
     shown = [os.path.relpath(path) for path in done]
-    lines = [f"  dsd weights {shown[-1]}"] if any("dsd" in path.stem for path in done) else []
+    pruned = [one for one in shown if Path(one).stem.split(".")[-2] in ("dsd", "random")]
+    lines = [f"  dsd weights {pruned[0]}"] if pruned else []
     lines += [f"  dsd compare {shown[0]} {shown[1]}"] if len(shown) > 1 else []
     folder = os.path.relpath(records)
     lines += [f"  dsd {command} --records {folder}" for command in ("tables", "report")]

@@ -48,3 +48,7 @@ def _check(path: Path, found: Record) -> None:
                     f"{path}: phase {phase.name} was trained by code that no revision holds "
                     f"({revision}); commit what changed and run it again"
                 )
+    overrides = tuple(found.overrides)
+    own = record.stem(found.recipe, found.scale, overrides, found.arm, found.seed)
+    if path.stem != own:
+        raise UserError(f"{path}: is the record {own}.json under another name; name it so")

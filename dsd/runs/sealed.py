@@ -37,6 +37,8 @@ def read(path: Path, remedy: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; {remedy}") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a record (.json) in it") from None
     except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path}: damaged ({_short(error)}); {remedy}") from None
     if not isinstance(raw, dict):

@@ -105,7 +105,15 @@ class Suite:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except (ImportError, SyntaxError, NameError, AttributeError) as error:
+            del sys.modules[name]
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            kind = type(error).__name__
+            raise UserError(
+                f"{path}: cannot be imported ({kind}: {error}{line}); fix it"
+            ) from error
         return module
 
 

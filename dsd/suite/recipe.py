@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -26,7 +26,7 @@ from dsd.pruning.schedule import Gradual
 from dsd.suite.decay import Decay
 from dsd.suite.names import NAME, nearest
 from dsd.suite.optimizers import check, check_is_one
-from dsd.suite.values import check_plain, merge, parse_override, shown
+from dsd.suite.values import Plain, check_plain, merge, parse_override, shown
 
 # mask -> suffix of a phase's folder; any other mask has its name
 SUFFIXES = {"magnitude": "", "none": "-unmasked", "kept": "-masked"}
@@ -76,6 +76,19 @@ Sparsity = Annotated[float | dict[str, float], BeforeValidator(_sparsity)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _booleans_are_no_numbers(cls, raw: Any) -> Any:
+        for name, value in raw.items() if isinstance(raw, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field and not _takes(field.annotation, bool):
+                raise ValueError(f"{name}: Input should not be {str(value).lower()}")
+        return raw
+
+
+def _takes(annotation: Any, kind: type) -> bool:
+    return annotation in (kind, Any) or any(_takes(one, kind) for one in get_args(annotation))
 
 
 class Optimizer(BaseModel):
@@ -263,6 +276,7 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
     file and the key.
     """
     raw, scales = _read(path)
+    own = raw
     if scale != "full":
         if scale not in scales:
             raise UserError(
@@ -277,8 +291,25 @@ def load_recipe(path: Path, scale: str = "full", overrides: tuple[str, ...] = ()
                 f"{path}: {key}: follows from the recipe's file and --scale, and cannot be set; "
                 "leave it out"
             )
+    _refuse_idle_phases(path, own, raw)
     names = {"name": f"{path.parent.name}-{path.stem}", "corpus": path.parent.name, "scale": scale}
     return validate(Recipe, {**raw, **names}, str(path))
+
+
+def _refuse_idle_phases(path: Path, own: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Raises UserError for a phase that a scale or a setting adds, and no arm has: a typing error.
+
+    own: the recipe's file as it is. raw: the same with scale and settings.
+    """
+    before, now, arms = (
+        found if isinstance(found, dict) else {}
+        for found in (own.get("phases"), raw.get("phases"), raw.get("arms"))
+    )
+    plans = [arm.get("phases") for arm in arms.values() if isinstance(arm, dict)]
+    used = {str(name) for plan in plans if isinstance(plan, list) for name in plan}
+    for name in now:
+        if name not in before and str(name) not in used and NAME.fullmatch(str(name)):
+            raise UserError(f"{path}: phases.{name}: no arm uses it{nearest(str(name), used)}")
 
 
 def scale_names(path: Path) -> list[str]:
@@ -305,7 +336,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @lru_cache(maxsize=256)  # the tables read a recipe once for each of its scales
 def _parsed(text: str) -> Any:
-    return yaml.safe_load(text)
+    return yaml.load(text, Plain)
 
 
 def validate(model: type[M], raw: dict[str, Any], where: str) -> M:

@@ -1,6 +1,7 @@
 """Values of settings: plain and finite, from a recipe's file or from key=value."""
 
 import math
+import re
 from typing import Any
 
 import yaml
@@ -31,6 +32,8 @@ def parse_override(text: str) -> dict[str, Any]:
     given = repr(text) if len(text) < 100 else f"{text[:60]!r}..."
     if not equals or not key:
         raise UserError(f"{given}: settings are written key=value, e.g. phases.dense.epochs=3")
+    if not value.strip():
+        raise UserError(f"{given}: has no value; for none at all write {key}=null")
     try:
         nested = yaml.load(value, _Values)
         for part in reversed(key.split(".", DEEPEST)):
@@ -45,8 +48,36 @@ def parse_override(text: str) -> dict[str, Any]:
     return dict(nested)
 
 
-class _Values(yaml.SafeLoader):
-    """YAML without dates, anchors and tags: a value is what it says."""
+class Plain(yaml.SafeLoader):
+    """YAML in which numbers are decimal, and a key comes once."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if isinstance(key, str) and key in keys[:place]:
+                line = node.value[place][0].start_mark.line + 1
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"line {line}: {shown(key)!r} is there twice; remove one"
+                )
+        return dict(super().construct_mapping(node, deep))
+
+
+# YAML 1.1 reads 010 as 8 and 1:30 as 90. Here they stay texts, of which the first becomes 10.
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9_]*|0b[01_]+|0x[0-9a-fA-F_]+)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"([-+]?[0-9][0-9_]*\.[0-9_]*|[-+]?\.[0-9][0-9_]*)([eE][-+][0-9]+)?$|"
+        r"[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+    ),
+}
+Plain.yaml_implicit_resolvers = {
+    first: [(tag, _NUMBERS.get(tag, pattern)) for tag, pattern in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Values(Plain):
+    """The same without dates, anchors and tags: a value is what it says."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
@@ -57,7 +88,7 @@ class _Values(yaml.SafeLoader):
 
 _Values.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in Plain.yaml_implicit_resolvers.items()
 }
 
 

@@ -10,7 +10,7 @@ from dsd.pruning import statistics
 from dsd.pruning.sparsifier import Sparsifier
 from dsd.runs.tree import Place
 from dsd.training.distributed import agreed
-from dsd.training.finish import finish, write_record
+from dsd.training.finish import finish, refuse_another_record, write_record
 from dsd.training.optimizers import clear_state
 from dsd.training.phase import NotFinite, train
 from dsd.training.random_state import seed_all, seed_of
@@ -33,9 +33,10 @@ def train_arm(run: Run, arm: str, phases: int | None = None) -> Path | None:
     """
     path = run.path(arm)  # dense, sparse, re-dense, ...
     refuse_without_heldout(run)
-    for place in path[:phases]:
-        if not agreed(run.accelerator, place.finished, place.folder):
-            train_phase(run.owner(place), place)
+    todo = [p for p in path[:phases] if not agreed(run.accelerator, p.finished, p.folder)]
+    refuse_another_record(run, arm, path)
+    for place in todo:
+        train_phase(run.owner(place), place)
     return None if phases and phases < len(path) else write_record(run, arm, path)
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from dsd.errors import UserError
 from dsd.pruning import statistics
 from dsd.runs import phase_file, record
 from dsd.runs.phase_file import PhaseFile, PhaseRecord
+from dsd.runs.settings import difference
 from dsd.runs.tree import Place, address
 from dsd.suite.recipe import held_sparsity
 from dsd.suite.scores import decimals
@@ -81,13 +83,34 @@ def carry_over(run: Run, state: TrainState) -> float:
     return epoch
 
 
+def record_file(run: Run, arm: str) -> Path:
+    """Returns where an arm's record goes."""
+    recipe = run.recipe
+    stem = record.stem(recipe.name, recipe.scale, run.overrides, arm, run.seed)
+    return run.records / f"{stem}.json"
+
+
+def refuse_another_record(run: Run, arm: str, path: list[Place]) -> None:
+    """Raises UserError where the arm's record is there already, of other settings or data."""
+    where = record_file(run.owner(path[-1]), arm)
+    if not where.exists():
+        return
+    try:
+        settings = record.read(where).settings
+    except UserError:  # damaged, or of an earlier version: it is written again
+        return
+    if fault := difference(settings, path[-1].settings, path[-1].task):
+        raise UserError(
+            f"{where}: holds a record of other settings ({fault}); move it away, or give --records "
+            "another folder"
+        )
+
+
 def write_record(run: Run, arm: str, path: list[Place]) -> Path:
     """Writes an arm's record and copies of its phases; returns the record's path."""
     if run.dense and len(path) == 1:  # its only phase is another seed's
         return write_record(run.dense, arm, path)
-    recipe, task = run.recipe, run.task
-    stem = record.stem(recipe.name, recipe.scale, run.overrides, arm, run.seed)
-    where = run.records / f"{stem}.json"
+    recipe, task, where = run.recipe, run.task, record_file(run, arm)
     if run.accelerator.is_main_process:
         note = recipe.arms[arm].note
         ours = recipe.scale != "full" or run.overrides

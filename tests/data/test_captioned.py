@@ -113,6 +113,8 @@ def test_karpathys_layout_is_read(tmp_path):
         ("image,caption\n", "has no caption"),
         ("image,caption\na.png,A dog, running.\n", r"csv:2: 3 cells where .* has 2; put a caption"),
         ("image,caption\na.png\n", "csv:2: 1 cells"),
+        ('image,caption\na.png,"A dog\nb.png,A cat\n', "csv:2: a quote that is not closed"),
+        ('image,caption\na.png,A.\nb.png,"A\nc.png,"B"\n', "csv:3: a quote that is not closed"),
         ("image,caption\na.png,...\n", "csv:2: the caption of a.png has no words"),
         ("image,caption\na.png,\n", "csv:2: the caption of a.png has no words"),
         ("image,caption\n,A dog.\n", "csv:2: names no image"),

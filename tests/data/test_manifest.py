@@ -70,6 +70,33 @@ def test_names_tell_the_splits(tmp_path, names):
         assert {split: len(members) for split, members in found.items()} == {"train": 2, "test": 1}
 
 
+def test_endings_in_capitals_count(tmp_path):
+    root = write(tmp_path, **sets())
+    (root / "train.jsonl").rename(root / "TRAIN.JSONL")
+    (root / "test.jsonl").rename(root / "Test.Jsonl")
+    assert {split: len(found) for split, found in manifest.sources([root]).items()} == {
+        "train": 2,
+        "test": 1,
+    }
+
+
+def test_a_preparation_that_goes_on_with_other_lines_takes_their_own_recordings(tmp_path):
+    cuts = [line("long", f"say {c}", offset=i / 10, duration=0.1) for i, c in enumerate("abcd")]
+    root = write(tmp_path / "in", train=cuts, test=[line("c", offset=0.5, duration=0.5)])
+    late = line("c", offset=0.9, duration=5.0)
+    (root / "test.jsonl").write_text(json.dumps(late) + "\n")
+    with pytest.raises(UserError, match="fix offset and duration"):
+        prepare("manifest", manifest.sources([root]), tmp_path / "out")
+    write(root, train=cuts[1:], test=[line("c", offset=0.5, duration=0.5)])
+    prepare("manifest", manifest.sources([root]), tmp_path / "out")
+    speech = manifest.load(tmp_path / "out", "train")
+    whole = manifest.read_audio(root / "clips" / "long.wav")
+    assert [u.text for u in speech.utterances] == ["say b", "say c", "say d"]
+    for utterance, start in zip(speech.utterances, (1600, 3200, 4800), strict=True):
+        samples = read_samples(speech.root, utterance)
+        np.testing.assert_array_equal(samples, whole[start : start + 1600])
+
+
 def test_the_only_manifest_is_split_by_a_seed(tmp_path):
     root = write(tmp_path, all=[line(f"{i}", f"say {chr(97 + i)}") for i in range(20)])
     found = texts(manifest.sources([root]))

@@ -233,3 +233,40 @@ def test_recipes_of_this_suite_are_all_plain():
         raw = yaml.safe_load(path.read_text())
         for scale in ("full", *(raw.get("scales") or {})):
             load_recipe(path, scale)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import nonexistent_module\n",
+            "ModuleNotFoundError: No module named 'nonexistent_module'",
+        ),
+        ("def task(:\n", "SyntaxError: invalid syntax"),
+        ("x = undefined\n", "NameError: name 'undefined' is not defined"),
+    ],
+)
+def test_a_task_that_cannot_be_imported_is_named(dsd, own_suite, code, said):
+    task = own_suite / "recipes" / "points" / "task.py"
+    task.write_text(code + task.read_text())
+    done = dsd(*RUN, cwd=own_suite)
+    assert done.returncode == 2
+    assert f"dsd: {task}: cannot be imported ({said}" in done.stderr
+    assert done.stderr.count("\n") <= 2, "and the line that the suite's code runs"
+
+
+def test_the_next_commands_are_ones_that_work(dsd, own_suite):
+    done = dsd(*RUN, "--arm", "dsd", "--arm", "finetune", cwd=own_suite)
+    (words,) = (line.split() for line in done.stderr.splitlines() if "  dsd weights" in line)
+    assert dsd(*words[1:], cwd=own_suite).returncode == 0
+
+
+def test_a_terminal_of_ascii_gets_escapes(dsd, own_suite):
+    done = dsd("show", "points-mlp", cwd=own_suite, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_in_place_of_a_record_is_named(dsd, own_suite):
+    done = dsd("publish", ".", cwd=own_suite)
+    assert done.returncode == 2
+    assert "is a folder; name a record (.json) in it" in done.stderr

@@ -40,6 +40,16 @@ def test_a_sweep_differs_in_its_sparsity_alone(runs):
     assert swept(found) == 1
 
 
+def test_a_default_that_is_said_again_is_no_sweep(house):
+    house.run("dsd", 0, 40.0, 42.0, 38.0)
+    same = house.group.runs[0].record.phases[1].sparsity
+    house.run("dsd", 1, 40.0, 42.0, 38.0, overrides=(f"phases.sparse.sparsity={same:g}",))
+    assert sweeps(groups(read_all(house.runs))) == []
+    house.run("dsd", 2, 40.0, 42.0, 38.0, overrides=HALF)
+    (found,) = sweeps(groups(read_all(house.runs)))
+    assert swept(found) == 1
+
+
 def test_points_go_from_the_matched_fine_tuning_to_the_most_zeros_over_the_same_seeds(runs, house):
     def one(*points):
         return [(at, Spread(mean, None, 1)) for at, mean in points]

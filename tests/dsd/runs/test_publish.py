@@ -67,6 +67,13 @@ def test_code_that_no_revision_holds_is_refused(mine, tmp_path, revision, earlie
     assert not (tmp_path / "results").exists()
 
 
+def test_a_record_under_another_name_is_refused(mine, tmp_path):
+    other = mine.with_name("an4-deepspeech.width256.dsd.seed7.json")
+    mine.rename(other)
+    with pytest.raises(UserError, match=rf"is the record {NAME}\.json under another name"):
+        publish(other, tmp_path / "results")
+
+
 def test_a_miniature_and_a_damaged_record_are_refused(mine, tmp_path):
     arrays = mine.parent / f"{record.read(mine).links[-1].file}.npz"
     arrays.write_bytes(arrays.read_bytes()[:-1])

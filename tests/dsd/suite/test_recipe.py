@@ -52,6 +52,13 @@ def load(*overrides: str, scale: str = "full"):
         ),
         ("phases.dense.epochs", "settings are written key=value"),
         ("phases.dense.epochs=[", "not valid YAML"),
+        ("optimizer.momentum=", "has no value; for none at all write optimizer.momentum=null"),
+        ("phases.redens={epochs: 9, lr: 1}", "phases.redens: no arm uses it; did you mean 'reden"),
+        ("phases.re-dense.epochs=1", "phases.re-dense: no arm uses it; did you mean 'redense'?"),
+        ("phases.dense.epochs=true", "epochs: Input should not be true"),
+        ("dense_seed=true", "dense_seed: Input should not be true"),
+        ("phases.dense.epochs=1:30", "phases.dense.epochs: Input should be a valid number"),
+        ("phases.dense={epochs: 1, lr: 1, lr: 2}", "not valid YAML"),
     ],
 )
 def test_a_fault_is_one_line_that_names_the_key(override, expected):
@@ -73,6 +80,28 @@ def test_not_a_mapping_and_broken_yaml_name_the_file(tmp_path):
         (tmp_path / "x.yaml").write_text(text)
         with pytest.raises(UserError, match=r"x\.yaml"):
             load_recipe(tmp_path / "x.yaml")
+
+
+def test_numbers_are_decimal():
+    assert load("phases.dense.epochs=010").phases["dense"].epochs == 10
+    assert load("phases.dense.lr=1e-3").phases["dense"].lr == 1e-3
+
+
+def test_a_key_that_comes_twice_and_a_scales_idle_phase_are_named(tmp_path):
+    text = MLP.read_text()
+    for old, new, said in (
+        (
+            "dense: {epochs: 3, lr: 0.1}",
+            "dense: {epochs: 3, lr: 0.1, lr: 0.3}",
+            "'lr' is there twi",
+        ),
+        ("task: {width: 32}", "task: {width: 32}\ntask: {}", "line 5: 'task' is there twice"),
+        ("  mini: {}", "  mini: {phases: {spars: {epochs: 1, lr: 1}}}", "spars: no arm uses it"),
+    ):
+        assert old in text
+        (tmp_path / "x.yaml").write_text(text.replace(old, new))
+        with pytest.raises(UserError, match=said):
+            load_recipe(tmp_path / "x.yaml", "mini")
 
 
 def test_overrides_change_one_key_and_leave_the_rest():

@@ -13,6 +13,7 @@ from dsd.runs.finished import find
 from dsd.runs.settings import Settings
 from dsd.suite.folder import Suite
 from dsd.training.algorithm import train_arm
+from dsd.training.device import Options
 from dsd.training.random_state import seed_all
 from dsd.training.stop import Stopped
 from tests.dsd.running import StopAfter, make_run, undated, weights
@@ -109,6 +110,18 @@ def test_controls_differ_in_the_mask_alone(own_suite):
     for a, b in zip(masked.phases, unmasked.phases, strict=True):
         assert [row["lr"] for row in a.log] == [row["lr"] for row in b.log]
         assert a.steps == b.steps
+
+
+def test_a_finished_record_is_not_replaced_by_one_of_other_settings(own_suite):
+    longer = "phases.dense.epochs=4"
+    written = train_arm(make_run(own_suite, longer), "dsd")
+    before = written.read_bytes()
+    other = make_run(own_suite, longer)
+    other.options = Options(precision="bf16")
+    with pytest.raises(UserError, match=r"seed0\.json: holds a record of other settings \(precis"):
+        train_arm(other, "dsd")
+    assert written.read_bytes() == before
+    assert train_arm(make_run(own_suite, longer), "dsd") == written
 
 
 def test_two_rounds(own_suite):
