@@ -184,7 +184,8 @@ class Sparsifier:
         replaces the masks. An error changes nothing: ValueError for weights that are not finite,
         for bad scores, for quantised momentum that cannot be reset, and when the masks of a
         gradual schedule prune too much already; RuntimeError when pruned weights have changed,
-        when a parameter has been replaced, and when processes would have different masks.
+        when a parameter has been replaced, and when processes would have different masks. Warns of
+        a layer that loses all of its weights.
         """
         self._check()
         found = self._present()
@@ -229,6 +230,12 @@ class Sparsifier:
                         "is not finite any more; exclude it"
                     )
             undo.pop_all()
+        for name, its in self.report().items():
+            if self.active and its["weights"] and not its["kept"]:
+                warnings.warn(
+                    f"{name}: all of its weights are pruned; lower its sparsity or exclude it",
+                    stacklevel=2,
+                )
 
     def densify(self) -> None:
         """Drops the masks. Pruned weights restart from zero and train like all others.

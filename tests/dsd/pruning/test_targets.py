@@ -105,6 +105,13 @@ def test_what_is_no_name_and_no_float_is_refused_at_once():
             Sparsifier(net, SGD(net.parameters(), 0.1), bad, exclude=["1"])
 
 
+def test_a_layer_that_loses_all_of_its_weights_is_named():
+    net = nn.Sequential(nn.Linear(16, 16), nn.Linear(16, 1))
+    s = Sparsifier(net, SGD(net.parameters(), 0.1), 0.97)
+    with pytest.warns(UserWarning, match=r"^1\.weight: all of its weights are pruned"):
+        s.sparsify()
+
+
 def test_a_layer_without_weights_can_be_shown():
     net = nn.Sequential(nn.Linear(0, 4))
     s = Sparsifier(net, SGD(net.parameters(), 0.1), 0.5, include=["0.weight"])
