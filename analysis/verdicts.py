@@ -98,8 +98,9 @@ class Verdict:
 
         Or why that is unknown.
         """
-        if len(self.effects) in UNKNOWN:
-            return UNKNOWN[len(self.effects)]
+        n = len(self.effects)
+        if n in UNKNOWN and (n < 2 or self.size is not None):
+            return UNKNOWN[n]
         if self.detectable is None:
             return "unknown: the seeds do not differ"
         if self.size is None:

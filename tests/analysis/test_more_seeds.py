@@ -1,5 +1,7 @@
 """What would change a verdict: seeds for the paper's gain, and hours from the records' phases."""
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.claims import CLAIMS, Task
@@ -30,13 +32,15 @@ def test_the_seeds_needed_have_the_power_and_one_fewer_has_not(gain):
 
 def test_a_correction_for_more_tests_needs_more_seeds():
     one = verdict(1.5, -0.5, 0.5)
-    assert one.needed(tests=20) == seeds_needed(1.0, 1.0, alpha=0.05 / 20) > one.needed()
+    of_many = replace(one, tests=20)
+    assert of_many.needed() == seeds_needed(1.0, 1.0, alpha=0.05 / 20) > one.needed()
+    assert of_many.needed(corrected=False) == one.needed()
 
 
 def test_too_many_seeds_are_no_crash():
     assert needed(1000.0, 0.01) is None
     told = "more than 1,000,000 seeds for {}"
-    assert verdict(1000.0, -1000.0, gain=0.01).would_change.split("; ") == [
+    assert verdict(1000.0, 0.0, -1000.0, gain=0.01).would_change.split("; ") == [
         *map(told.format, ("the paper's gain", "a third of it"))
     ]
 
@@ -44,9 +48,10 @@ def test_too_many_seeds_are_no_crash():
 @pytest.mark.parametrize(
     ("effects", "claim", "words"),
     [
-        ((), METRIC, "unknown: needs two seeds"),
-        ((0.4,), METRIC, "unknown: needs a second seed"),
-        ((0.4,), TRAINING, "unknown: needs a second seed"),
+        ((), METRIC, "unknown: needs three seeds"),
+        ((0.4,), METRIC, "unknown: needs two more seeds"),
+        ((0.4,), TRAINING, "unknown: needs two more seeds"),
+        ((0.3, 0.4), METRIC, "unknown: needs a third seed"),
         ((0.4, 0.4, 0.4), METRIC, "unknown: the seeds do not differ"),
         ((0.3, 0.4), TRAINING, "the paper names no size to plan for"),
         ((1.5, -0.5, 0.5), METRIC, "10 seeds for the paper's gain; 73 seeds for a third of it"),
