@@ -314,6 +314,8 @@ def _records(suite: Suite, given: Path | None, scale: str | None) -> Path:
     """Returns the folder of records that options name, or the suite's own."""
     if given and not given.is_dir():
         raise UserError(f"--records {given}: no such folder")
+    if given and not any(given.glob("*.json")):
+        raise UserError(f"--records {given}: holds no record; the runs' own are in runs/records")
     return given or suite.root / ("runs/records" if scale == "mini" else "results/runs")
 
 

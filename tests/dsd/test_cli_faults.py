@@ -270,3 +270,11 @@ def test_a_folder_in_place_of_a_record_is_named(dsd, own_suite):
     done = dsd("publish", ".", cwd=own_suite)
     assert done.returncode == 2
     assert "is a folder; name a record (.json) in it" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["tables", "figures", "report"])
+def test_a_folder_without_a_record_is_named(dsd, own_suite, command):
+    (own_suite / "empty").mkdir()
+    done = dsd(command, "--records", "empty", cwd=own_suite)
+    assert done.returncode == 2
+    assert "dsd: --records empty: holds no record" in done.stderr
