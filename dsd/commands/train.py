@@ -52,7 +52,7 @@ def run(
     recipe: RecipeName,
     settings: Settings = None,
     arm: Annotated[
-        list[str] | None, typer.Option(help="baseline, dsd, llr ... or all. Repeatable.")
+        list[str] | None, typer.Option(help="For example dsd, dsd,finetune or all. Repeatable.")
     ] = None,
     seed: Seeds = None,
     scale: Scale = "full",

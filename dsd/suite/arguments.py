@@ -38,11 +38,12 @@ def seeds(words: Sequence[str]) -> list[int]:
 
 
 def arms(recipe: "Recipe", words: Sequence[str]) -> list[str]:
-    """Returns the arms that --arm names, each once; `all` is every arm of the recipe.
+    """Returns the arms that --arm names, each once, as in dsd,finetune; `all` is every arm.
 
     Raises UserError for an arm that the recipe has not.
     """
-    names = list(recipe.arms) if "all" in words else list(dict.fromkeys(words))
+    given = [name for word in words for name in word.split(",")]
+    names = list(recipe.arms) if "all" in given else list(dict.fromkeys(given))
     for name in names:
         recipe.plan(name)
     return names

@@ -3,7 +3,8 @@
 import pytest
 
 from dsd.errors import UserError
-from dsd.suite.arguments import MOST_SEEDS, combinations, seeds
+from dsd.suite.arguments import MOST_SEEDS, arms, combinations, seeds
+from tests.dsd.suite.test_recipe import load
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,15 @@ def test_what_is_no_seed(word):
     with pytest.raises(UserError, match="--seed") as caught:
         seeds([word])
     assert "\n" not in str(caught.value)
+
+
+def test_arms():
+    recipe = load()
+    assert arms(recipe, ["dsd,finetune", "dsd"]) == ["dsd", "finetune"]
+    assert arms(recipe, ["dsd,all"]) == [*recipe.arms]
+    for wrong in ("dsd,", "dsd,fintune", "dsd finetune"):
+        with pytest.raises(UserError, match="no arm is called"):
+            arms(recipe, [wrong])
 
 
 def test_too_many_seeds_are_a_slip():
