@@ -3,7 +3,7 @@
 from analysis.groups import Group
 from analysis.table import SPREAD, Column, Table
 from analysis.tables.notes import beneath, title
-from analysis.tables.rows import ARM, CONDITION, METRIC, NAMED, SPLIT, Row, on_phase, steps
+from analysis.tables.rows import ARM, METRIC, NAMED, SPLIT, WHERE, Row, on_phase, steps
 from analysis.words import metric_name, phase_name
 
 
@@ -18,7 +18,7 @@ def table(group: Group) -> Table:
     ]
     masks = {arm: phase.mask for arm, _, phase in steps(group) if phase.sparsity}
     columns = (
-        *(*CONDITION, ARM, NAMED),
+        *(WHERE, ARM, NAMED),  # the notes are in other_conditions.csv, once for an arm
         Column(header="mask", value=lambda row: masks.get(row.arm)),
         Column("phase", value=lambda row: row.phase.name),
         Column("round", value=_round),
