@@ -213,7 +213,7 @@ def _sources(split: str, lines: Sequence[_Said]) -> list[Source]:
 
 def _called(said: _Said) -> str:
     """Returns a name that is another one for another recording, or another part of it."""
-    part = f"{said.recording}\n{said.line.offset}\n{said.line.duration}"
+    part = f"{said.line.audio_filepath}\n{said.line.offset}\n{said.line.duration}"
     name = re.sub(r"[^A-Za-z0-9_-]", "_", said.recording.stem)[:60]
     return f"{name}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
 

@@ -97,6 +97,13 @@ def test_a_preparation_that_goes_on_with_other_lines_takes_their_own_recordings(
         np.testing.assert_array_equal(samples, whole[start : start + 1600])
 
 
+def test_names_do_not_depend_on_where_the_corpus_lies(tmp_path):
+    found = [
+        manifest.sources([write(tmp_path / at, **sets())])["train"] for at in ("here", "there")
+    ]
+    assert [source.name for source in found[0]] == [source.name for source in found[1]]
+
+
 def test_the_only_manifest_is_split_by_a_seed(tmp_path):
     root = write(tmp_path, all=[line(f"{i}", f"say {chr(97 + i)}") for i in range(20)])
     found = texts(manifest.sources([root]))
