@@ -84,8 +84,9 @@ gpu-check: setup  ## what needs a GPU, tried on it in five minutes: one record, 
 	$(BIN)/python -m benchmarks.gpu_check $(ARGS)
 
 appendix-a: setup  ## the paper's 16 dsd and 16 fine-tuned ResNet-20 from one baseline: CIFAR10=/path [JOBS=8] [MINUTES=60]
-	timeout --signal TERM $(or $(MINUTES),100000)m $(BIN)/dsd sweep cifar10-resnet20 --arm baseline --arm dsd --arm finetune \
-	  --seed 0-15 --fast $(if $(JOBS),--jobs $(JOBS)) $(ARGS) || [ $$? -eq 75 -o $$? -eq 124 ]
+	timeout --signal TERM $(or $(MINUTES),100000)m sh -c 'for seeds in 0-3 4-7 8-11 12-15; do \
+	  $(BIN)/dsd sweep cifar10-resnet20 --arm baseline --arm dsd --arm finetune --seed $$seeds --fast \
+	  $(if $(JOBS),--jobs $(JOBS)) $(ARGS) || exit; done' || [ $$? -eq 75 -o $$? -eq 124 ]
 
 lock: setup  ## renew requirements.lock, and environment.yml from it
 	$(BIN)/uv pip compile pyproject.toml --extra cli --group suite --group dev --python-version 3.11 \

@@ -2,15 +2,14 @@
 
     python3 -m benchmarks.gpu_check [--device cuda] [--out FILE] [--minutes 5]
 
-Correctness first, then the dsd arm of a miniature of each task, one exact resume, and ratios of
-step, masks and concurrent runs. It needs torch, torchvision, torchaudio, accelerate and what `dsd`
+Correctness of the parts first, then speeds as ratios, then the dsd arm of a miniature of each task,
+and one exact resume. It needs torch, torchvision, torchaudio, accelerate and what `dsd`
 needs; neither make nor a registry. A check that fails is in the record and in the table; the others
 go on. What is not begun before the minutes are up is "not run". Exit code 1 when one failed.
 """
 
 import argparse
 import json
-import os
 import shlex
 import statistics
 import subprocess
@@ -27,20 +26,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks import steps
+from benchmarks.costs import image_network
 from benchmarks.pairs import RESULTS, ROOT, timed
 from dsd import Sparsifier, magnitude_mask
 from dsd.pruning.masks import random_mask
 from dsd.runs import checkpoint
 from dsd.runs.provenance import provenance
 from dsd.suite.folder import Suite, corpus_folder
+from dsd.suite.recipe import Recipe, load_recipe
 from dsd.suite.task import ALONE
-from dsd.training.device import fastest, set_numerics
+from dsd.training.device import Options, fastest, set_numerics
 from dsd.training.optimizers import make_optimizer
 from dsd.training.prefetch import on_device
+from models import build
 
+IMAGENET = ("alexnet", "squeezenet", "googlenet", "vgg16", "resnet18", "resnet50")
+STEPS = 3  # of training, in a turn
 MINIATURES = ("imagenet-resnet18", "flickr8k-neuraltalk", "wsj-deepspeech")
 SHAPES = ((64, 64, 3, 3), (4096, 1024), (1, 7), (1000, 513))  # of weights, even and odd
-TOGETHER = 4  # runs at once on one device
 
 Check = Callable[[torch.device, Path], dict[str, Any]]
 
@@ -107,7 +110,7 @@ def no_step_waits(device: torch.device, folder: Path) -> dict[str, Any]:
         return {"skipped": "needs a GPU"}
     suite = Suite(ROOT)
     set_numerics(fastest(device))
-    for name in MINIATURES:
+    for name in (*MINIATURES, "cifar10-resnet20"):
         recipe = suite.recipe(name, "mini")
         task = suite.task(recipe, corpus_folder(suite, recipe, folder), 0, 0)
         net = task.model().to(device)
@@ -121,7 +124,7 @@ def no_step_waits(device: torch.device, folder: Path) -> dict[str, Any]:
             torch.cuda.set_sync_debug_mode("default")
             if number == 6:
                 break
-    return {"recipes": list(MINIATURES)}
+    return {"recipes": [*MINIATURES, "cifar10-resnet20"]}
 
 
 def miniature(name: str, *words: str) -> Check:
@@ -165,6 +168,61 @@ def step_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
     return {case["case"]: case["ratios"][case["clock"]] for case in cases}
 
 
+def fast_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
+    """Images a second under --fast over those under the defaults, each ImageNet network's step."""
+    found = {}
+    for name in IMAGENET:
+        recipe = load_recipe(ROOT / "recipes" / "imagenet" / f"{name}.yaml")
+        size = recipe.task["batch_size"] if device.type == "cuda" else 2
+        ways = (Options(), fastest(device))
+        takes = [_training(recipe, size, device, options) for options in ways]
+        seconds: list[list[float]] = [[], []]
+        for turn in range(4):  # the first one warms up
+            for way, (options, take) in enumerate(zip(ways, takes, strict=True)):
+                set_numerics(options)
+                spent = timed(take, device)["wall"] / STEPS
+                if turn:
+                    seconds[way].append(spent)
+        slow, fast = (statistics.median(one) for one in seconds)
+        least, middle, most = sorted(round(a / b, 3) for a, b in zip(*seconds, strict=True))
+        flops = 3 * size * image_network(name, recipe.task["crop"])[1]
+        found[name] = {
+            "batch": size,
+            "ratio": {"median": middle, "min": least, "max": most},
+            "images_per_s": {"default": round(size / slow, 1), "fast": round(size / fast, 1)},
+            "tflops_per_s": {
+                "default": round(flops / slow / 1e12, 1),
+                "fast": round(flops / fast / 1e12, 1),
+            },
+        }
+    set_numerics(Options())
+    return found
+
+
+def _training(
+    recipe: Recipe, size: int, device: torch.device, options: Options
+) -> Callable[[], None]:
+    """Returns a function that takes STEPS training steps on images of noise, as `dsd run` would."""
+    bf16 = options.precision == "bf16"
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    net = build(recipe.task["network"]).to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    optimizer = make_optimizer(recipe.optimizer, net.parameters(), 1e-4, fused=options.fused)
+    side = recipe.task["crop"]
+    images = torch.randn(size, 3, side, side, device=device).contiguous(memory_format=layout)
+    labels = torch.arange(size, device=device) % 1000
+
+    def take() -> None:
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                outputs = net(images)
+            logits = outputs[0] if isinstance(outputs, tuple) else outputs
+            F.cross_entropy(logits.float(), labels).backward()
+            optimizer.step()
+
+    return take
+
+
 def mask_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
     """torch.sort's mask of VGG-16's largest layer over ours."""
     weight = torch.randn(4096, 25088, device=device)
@@ -180,43 +238,18 @@ def mask_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
     return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
 
 
-def appendix_ratio(device: torch.device, folder: Path) -> dict[str, Any]:
-    """Images a second of several runs at once on the device over those of one."""
-    words = ["run", "cifar10-resnet20", "--scale", "mini", "--device", device.type, "--fast"]
-    words += ["--arm", "baseline", "phases.dense.epochs=20"]
-    dsd(folder / "warm", *words, "--time-limit", "0.01", fine=(0, 75))  # the miniature's images
-    seconds = {}
-    for count in (1, TOGETHER):
-        start = time.perf_counter()
-        runs = [
-            subprocess.Popen(
-                [sys.executable, "-m", "dsd", *words, "--seed", "0", "--runs", str(place)],
-                cwd=ROOT,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-            )
-            for place in (_beside(folder, f"{count}.{one}") for one in range(count))
-        ]
-        assert all(run.wait() == 0 for run in runs)
-        seconds[count] = time.perf_counter() - start
-    return {
-        "ratio": TOGETHER * seconds[1] / seconds[TOGETHER],
-        "runs": TOGETHER,
-        "note": "with the start of each process, on the miniature",
-    }
-
-
 CHECKS: tuple[Check, ...] = (
     masks_are_the_cpus,
     batches_arrive_whole,
     pruned_weights_stay_zero,
     no_step_waits,
-    *(miniature(name) for name in MINIATURES),
-    miniature("imagenet-resnet18", "--fast"),
-    resumes_to_the_same_bits,
     step_ratio,
     mask_ratio,
-    appendix_ratio,
+    fast_ratio,
+    *(miniature(name) for name in MINIATURES),
+    miniature("imagenet-resnet18", "--fast"),
+    miniature("cifar10-resnet20", "--fast", "--compile"),
+    resumes_to_the_same_bits,
 )
 
 
@@ -228,25 +261,12 @@ def dsd(runs: Path, *words: str, fine: tuple[int, ...] = (0,)) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "dsd", *words, "--runs", str(runs)],
         cwd=ROOT,
-        env=_environment(),
         capture_output=True,
         text=True,
     )
     if done.returncode not in fine:
         raise RuntimeError(f"dsd {shlex.join(words)}: {done.returncode}: {done.stderr[-400:]}")
     return done.returncode
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-def _beside(folder: Path, name: str) -> Path:
-    """Returns a folder of runs that has the miniature of another one already."""
-    place = folder / name
-    place.mkdir(parents=True)
-    (place / "miniature").symlink_to(folder / "warm" / "miniature")
-    return place
 
 
 def run(check: Check, device: torch.device, folder: Path) -> dict[str, Any]:

@@ -65,20 +65,26 @@ def find_device(name: str) -> torch.device:
 def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
     """Returns the accelerator for --device, --precision and --compile.
 
-    Compiled for a GPU, a step's kernels are replayed as CUDA graphs: small networks wait for their
-    launches otherwise. Raises UserError for unknown values, for a GPU that is not there, and for
-    variables that would have accelerate or torch train in another way.
+    Compiled for a GPU, a step's kernels are replayed as CUDA graphs, one for each size of batch:
+    small networks wait for their launches otherwise. Raises UserError for unknown values, for a
+    GPU that is not there, and for variables that would have accelerate or torch train in another
+    way.
     """
     on = find_device(device)
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: not known; known: fp32, bf16")
     environment.check(precision)
-    mode = "reduce-overhead" if on.type == "cuda" else "default"
+    graphs = on.type == "cuda"
+    plugin = TorchDynamoPlugin(
+        backend="inductor",
+        mode="reduce-overhead" if graphs else "default",
+        dynamic=False if graphs else None,  # a graph has one size, and its kernels are faster
+    )
     return Accelerator(
         gradient_accumulation_steps=1,
         cpu=on.type == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
-        dynamo_plugin=TorchDynamoPlugin(backend="inductor", mode=mode) if compile else None,
+        dynamo_plugin=plugin if compile else None,
         # Buffers are equal (dsd/training/batch_norm.py): no step need wait for them.
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
