@@ -1,11 +1,12 @@
 """What needs a device, tried on it in five minutes: `make gpu-check`.
 
-    python3 -m benchmarks.gpu_check [--device cuda] [--out FILE] [--minutes 5]
+    python3 -m benchmarks.gpu_check [CHECK...] [--device cuda] [--out FILE] [--minutes 5]
 
 Correctness of the parts first, then speeds as ratios, then the dsd arm of a miniature of each task,
-and one exact resume. It needs torch, torchvision, torchaudio, accelerate and what `dsd`
-needs; neither make nor a registry. A check that fails is in the record and in the table; the others
-go on. What is not begun before the minutes are up is "not run". Exit code 1 when one failed.
+and one exact resume. It needs torch, torchvision, torchaudio, accelerate and what `dsd` needs;
+neither make nor a registry. A check that fails is in the record and in the table; the others go on.
+What is not begun before the minutes are up is "not run". Checks that are named run alone, and the
+others stay in the file as they are. Exit code 1 when one failed.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from benchmarks import steps
 from benchmarks.costs import image_network
 from benchmarks.pairs import RESULTS, ROOT, timed
 from dsd import Sparsifier, magnitude_mask
+from dsd.pruning.bits import BitMask
 from dsd.pruning.masks import random_mask
 from dsd.runs import checkpoint
 from dsd.runs.provenance import provenance
@@ -43,13 +45,13 @@ from models import build
 IMAGENET = ("alexnet", "squeezenet", "googlenet", "vgg16", "resnet18", "resnet50")
 STEPS = 3  # of training, in a turn
 MINIATURES = ("imagenet-resnet18", "flickr8k-neuraltalk", "wsj-deepspeech")
-SHAPES = ((64, 64, 3, 3), (4096, 1024), (1, 7), (1000, 513))  # of weights, even and odd
+SHAPES = ((64, 64, 3, 3), (4097, 1025), (1, 7), (1000, 513))  # of weights, even and odd
 
 Check = Callable[[torch.device, Path], dict[str, Any]]
 
 
 def masks_are_the_cpus(device: torch.device, folder: Path) -> dict[str, Any]:
-    """Masks on the device are those on the CPU, bit for bit, also of ties and halves."""
+    """Masks are those of the CPU, bit for bit, also of ties and halves, and are applied whole."""
     generator = torch.Generator().manual_seed(0)
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         for shape in SHAPES:
@@ -58,6 +60,9 @@ def masks_are_the_cpus(device: torch.device, folder: Path) -> dict[str, Any]:
             for sparsity in (0.0, 0.3, 0.5, 0.9):
                 here, there = (magnitude_mask(w, sparsity) for w in (weight, weight.to(device)))
                 assert torch.equal(here, there.cpu()), (dtype, shape, sparsity)
+                masked = weight.to(device)
+                BitMask(there, masked).apply(masked)
+                assert torch.equal(masked.cpu(), weight * here), (dtype, shape, sparsity)
                 draws = [torch.Generator().manual_seed(1) for _ in range(2)]
                 here = random_mask(weight, sparsity, draws[0])
                 there = random_mask(weight.to(device), sparsity, draws[1])
@@ -139,6 +144,7 @@ def miniature(name: str, *words: str) -> Check:
         last = json.loads((record.parent / f"{phases[-1]['file']}.json").read_text())["record"]
         return {"test": last["test"], "device": last["provenance"]["device"], "seconds": seconds}
 
+    check.__name__ = "_".join(["miniature", name, *words])
     check.__doc__ = f"The dsd arm of {' '.join([name, *words])}'s miniature trains."
     return check
 
@@ -284,14 +290,16 @@ def table(results: list[dict[str, Any]]) -> str:
     """Returns the results as a Markdown table."""
     lines = ["| check | | found | seconds |", "|---|---|---|---|"]
     for one in results:
-        rest = {k: v for k, v in one.items() if k not in ("check", "ok", "took_s")}
+        rest = {k: v for k, v in one.items() if k not in ("check", "ok", "took_s", "made")}
         state = {True: "ok", False: "**failed**", None: "not run"}[one["ok"]]
         lines.append(f"| {one['check']} | {state} | {json.dumps(rest)} | {one['took_s']} |")
     return "\n".join(lines)
 
 
 def main() -> None:
+    named = {check.__name__: check for check in CHECKS}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("checks", nargs="*", choices=[*named, []], metavar="CHECK")
     parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
     parser.add_argument("--minutes", type=float, default=5.0)
@@ -299,22 +307,27 @@ def main() -> None:
     if given.device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("gpu_check: torch sees no GPU here; --device cpu tries the checks themselves")
     ends = time.monotonic() + 60 * given.minutes
-    results: list[dict[str, Any]] = []
+    results: dict[str, dict[str, Any]] = {}
+    if given.checks and given.out.exists():
+        results = {one["check"]: one for one in json.loads(given.out.read_text())["cases"]}
     with tempfile.TemporaryDirectory() as folder:
-        for number, check in enumerate(CHECKS):
+        for name in given.checks or named:
+            found: dict[str, Any]
             if time.monotonic() > ends:
-                results.append({"check": check.__doc__, "ok": None, "took_s": 0})
-                continue
-            place = Path(folder, str(number))
-            place.mkdir()
-            results.append(run(check, given.device, place))
-            print(json.dumps(results[-1]), flush=True)
-            made = provenance(given.device, ROOT)
-            made["command"] = shlex.join(["python3", "-m", "benchmarks.gpu_check", *sys.argv[1:]])
+                found = {"check": named[name].__doc__, "ok": None, "took_s": 0}
+            else:
+                place = Path(folder, name)
+                place.mkdir()
+                found = run(named[name], given.device, place)
+                found["made"] = provenance(given.device, ROOT)
+                words = ["python3", "-m", "benchmarks.gpu_check", *sys.argv[1:]]
+                found["made"]["command"] = shlex.join(words)
+            results[found["check"]] = found
+            print(json.dumps(found), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps({"cases": results, "made": made}, indent=1) + "\n")
-    print(table(results))
-    sys.exit(any(one["ok"] is False for one in results))
+            given.out.write_text(json.dumps({"cases": [*results.values()]}, indent=1) + "\n")
+    print(table([*results.values()]))
+    sys.exit(any(one["ok"] is False for one in results.values()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
 
@@ -137,6 +136,8 @@ def _header(data: bytes) -> dict[str, str]:
 
 
 def _ffmpeg(data: bytes) -> tuple[int, np.ndarray]:
+    import av  # here: most recordings do without
+
     with av.open(io.BytesIO(data), "r") as file:
         channels = file.streams.audio[0].channels
         blocks = [

@@ -1,4 +1,8 @@
-"""A mask as it is held: one bit for each weight, in the order of the weights in memory."""
+"""A mask as it is held: one bit for each weight, in the order of the weights in memory.
+
+On a GPU a small layer's mask is held unpacked beside it, a byte for each weight: what a step costs
+there is its number of kernels, and an unpacked mask needs one.
+"""
 
 from collections.abc import Iterator
 from functools import cache, cached_property
@@ -9,6 +13,8 @@ from torch import Tensor
 from dsd.pruning.selection import BIT_VIEW
 
 CHUNK = 1 << 13  # bytes unpacked at once: the unpacked masks stay in the cache
+GPU_CHUNK = 1 << 24  # on a GPU, where each chunk is three kernels: 128 MiB unpacked
+SMALL = 1 << 22  # weights of a layer whose mask a GPU holds unpacked
 
 
 class BitMask:
@@ -18,6 +24,7 @@ class BitMask:
         """mask: bool, of the weight's shape. weight: the tensor that it will be applied to."""
         self.shape = mask.shape
         self._layouts: dict[tuple[object, ...], tuple[list[int], Tensor]] = {}
+        self._unpacked: dict[tuple[object, ...], Tensor] = {}  # True = pruned
         self._pack(mask, weight)
 
     def _pack(self, mask: Tensor, weight: Tensor) -> tuple[list[int], Tensor]:
@@ -45,6 +52,9 @@ class BitMask:
         AND gives +0.0 where a product leaves -0.0, or NaN from inf, and is faster than
         masked_fill_ on CPUs.
         """
+        if on_gpu(weight) and weight.numel() <= SMALL:
+            weight.detach().masked_fill_(self._pruned_places(weight), 0.0)
+            return
         for weights, kept in self._parts(weight):
             weights.bitwise_and_(kept)
 
@@ -53,24 +63,42 @@ class BitMask:
         """Returns how many of the weights that are not kept are anything but +0.0."""
         return sum(int((w & ~kept).count_nonzero()) for w, kept in self._parts(weight))
 
-    def _parts(self, weight: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields weights, as integers, and their part of the mask: all bits set = kept, or none."""
+    def _check(self, weight: Tensor) -> None:
         if weight.shape != self.shape:  # by weight.data = ...
             raise RuntimeError(
                 f"a weight's shape is {tuple(weight.shape)}, and was {tuple(self.shape)} when it "
                 "was pruned; create the Sparsifier again"
             )
+
+    def _pruned_places(self, weight: Tensor) -> Tensor:
+        """Returns the weights that are not kept: bool, laid out in memory as the weight is."""
+        self._check(weight)
+        layout = weight.stride(), weight.device
+        if layout not in self._unpacked:
+            places = torch.empty_like(weight, dtype=torch.bool)
+            self._unpacked[layout] = places.copy_(~self.mask())
+        return self._unpacked[layout]
+
+    def _parts(self, weight: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields weights, as integers, and their part of the mask: all bits set = kept, or none."""
+        self._check(weight)
         known = self._layouts.get((weight.stride(), weight.device))
         order, packed = known or self._pack(self.mask(), weight)
         integers = weight.detach().view(BIT_VIEW[weight.itemsize]).permute(order)
         table = _table(weight.device)
         if integers.is_contiguous():
-            lines = integers.view(-1).split(8 * CHUNK)
-            for line, bits in zip(lines, packed.split(CHUNK), strict=True):
+            chunk = GPU_CHUNK if on_gpu(weight) else CHUNK
+            lines = integers.view(-1).split(8 * chunk)
+            for line, bits in zip(lines, packed.split(chunk), strict=True):
                 yield line, table.index_select(0, bits.int()).view(torch.int8)[: len(line)]
         else:  # a view with gaps
             kept = table.index_select(0, packed.int()).view(torch.int8)
             yield integers, kept[: integers.numel()].view(integers.shape)
+
+
+def on_gpu(weight: Tensor) -> bool:
+    """Returns whether each operation on a weight is a kernel that is launched on its own."""
+    return weight.device.type != "cpu"
 
 
 def pack(mask: Tensor) -> Tensor:

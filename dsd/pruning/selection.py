@@ -11,6 +11,7 @@ from dsd.pruning.sharded import Part, local
 BIT_VIEW = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes per weight -> integer as wide
 ORDERED = {torch.float16, torch.bfloat16, torch.float32, torch.float64, *BIT_VIEW.values()}
 CHUNK = 1 << 20  # scores processed at once: temporaries stay in the cache, however large the layer
+GPU_CHUNK = 1 << 26  # on a GPU, which waits for launches: temporaries of a few hundred MiB
 HALF = 1 << 15
 
 Order = Callable[[Tensor], Tensor]  # scores -> integers in the order to select by
@@ -114,9 +115,10 @@ def _keep_spread(
     ties, places, start = [], [], 0
     for layer, kept, one in zip(scores, masks, spread, strict=True):
         here = [torch.empty(0, dtype=torch.int64, device=layer.device)]
-        for begin, chunk in zip(range(0, len(layer), CHUNK), _chunks([layer]), strict=False):
+        size = _chunk(layer)
+        for begin, chunk in zip(range(0, len(layer), size), _chunks([layer]), strict=False):
             ordered = order(chunk)
-            torch.gt(ordered, threshold, out=kept[begin : begin + CHUNK])
+            torch.gt(ordered, threshold, out=kept[begin : begin + size])
             here.append((ordered == threshold).nonzero().squeeze(1) + begin)
         ties.append(torch.cat(here))
         places.append(one.places(ties[-1]) + start)
@@ -137,7 +139,11 @@ def kth_magnitude(weight: Tensor, k: int) -> float:
 
 def _chunks(layers: Sequence[Tensor]) -> Iterator[Tensor]:
     for layer in layers:
-        yield from layer.split(CHUNK)
+        yield from layer.split(_chunk(layer))
+
+
+def _chunk(layer: Tensor) -> int:
+    return CHUNK if layer.device.type == "cpu" else GPU_CHUNK
 
 
 def _select(

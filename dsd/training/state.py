@@ -48,7 +48,7 @@ def add_sums(progress: Progress, examples: int, sums: dict[str, Tensor]) -> None
     progress.examples += examples
     for name, value in sums.items():
         value = value.to(torch.float64)
-        progress.sums[name] = progress.sums.get(name, torch.zeros_like(value)) + value
+        progress.sums[name] = progress.sums[name] + value if name in progress.sums else value
 
 
 @dataclass

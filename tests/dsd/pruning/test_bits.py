@@ -50,8 +50,29 @@ def test_apply_equals_where(chunk, weight, seed, share):
     assert held.pruned == int((~mask).sum())
 
 
+@pytest.mark.parametrize("small", [0, bits.SMALL], ids=["in chunks", "unpacked"])
+@settings(max_examples=150, deadline=None)
+@given(weights(), st.integers(0, 999), st.floats(0, 1))
+def test_apply_on_a_gpu_equals_where(small, weight, seed, share):
+    mask = torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)) < share
+    other = weight.detach().clone(memory_format=torch.contiguous_format)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bits, "on_gpu", lambda weight: True)
+        patch.setattr(bits, "SMALL", small)
+        patch.setattr(bits, "GPU_CHUNK", 2)
+        held = BitMask(mask, weight)
+        for moved in (weight, other, weight):  # the second may be laid out in another way
+            moved.fill_(-float("inf"))
+            held.apply(moved)
+            assert torch.equal(moved == 0, ~mask)
+            assert not moved[~mask].signbit().any()
+    assert len(held._unpacked) == (len({weight.stride(), other.stride()}) if small else 0)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), -0.0, -1.0])
-def test_whatever_was_there_becomes_plus_zero(bad):
+def test_whatever_was_there_becomes_plus_zero(bad, gpu, monkeypatch):
+    monkeypatch.setattr(bits, "on_gpu", lambda weight: gpu)
     weight, mask = torch.full((5, 5), bad), torch.eye(5, dtype=torch.bool)
     BitMask(mask, weight).apply(weight)
     assert not weight[~mask].any()
@@ -91,3 +112,4 @@ def test_a_mask_costs_a_bit_for_each_weight():
     held = copy.deepcopy(BitMask(weight > 0, weight))
     tensors = [packed for _, packed in held._layouts.values()]
     assert sum(t.numel() * t.itemsize for t in tensors) == 125_000
+    assert not held._unpacked
