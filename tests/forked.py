@@ -20,6 +20,13 @@ ROOT = Path(__file__).parents[1]
 READ_AT_IMPORT = ("OMP_", "MKL_", "TORCH", "ATEN_", "CUDA_", "ONEDNN_", "DNNL_", "PYTHON")
 
 
+def no_gpu() -> None:
+    """Hides the GPU from a fork of a process that may have used it: it can't be used there."""
+    import torch
+
+    torch.cuda.is_available = lambda: False
+
+
 class Forked:
     """Runs commands; the process that forks them is started with the first."""
 

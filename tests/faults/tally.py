@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dsd.errors import UserError
+from tests.forked import no_gpu
 
 ROOT = Path(__file__).parents[2]
 GOOD = ("right", "refused")  # the right result; one line, exit code 2, nothing lost
@@ -75,6 +76,7 @@ def start(words: Sequence[str], folder: Path, before: Callable[[], None] | None 
             for stream in (1, 2):
                 os.dup2(write, stream)
             os.chdir(folder)
+            no_gpu()
             if before:
                 before()
             sys.argv = ["dsd", *words]

@@ -24,6 +24,7 @@ from dsd.runs.files import lock
 from dsd.suite.folder import Suite
 from recipes.evidence import Child, main, share_dense
 from recipes.protocol import Evidence, Item, Job, Protocol, read_protocol
+from tests.forked import no_gpu
 
 ROOT = Path(__file__).parents[2]
 ITEM = {"recipe": "points-mlp", "scale": "mini", "arms": ["baseline", "dsd"], "seeds": [1, 2]}
@@ -73,6 +74,7 @@ def run(suite, monkeypatch, capfd):
     def forked(child: Child, command: list[str]) -> int:
         def work() -> None:
             torch.set_num_threads(1)
+            no_gpu()
             AcceleratorState._reset_state(reset_partial_state=True)  # of tests in this process
             sys.argv = ["dsd", *command[3:]]
             dsd_main()

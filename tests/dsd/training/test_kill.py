@@ -17,6 +17,7 @@ import torch
 from dsd.runs import checkpoint
 from dsd.suite.folder import Suite
 from tests.dsd.running import undated
+from tests.forked import no_gpu
 
 ROOT = Path(__file__).parents[3]
 KILLS = 20
@@ -31,6 +32,7 @@ def start(work: Callable[[], None]) -> int:
             null = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
+            no_gpu()
             work()
         except SystemExit as exit:
             code = exit.code if isinstance(exit.code, int) else 1
