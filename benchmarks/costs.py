@@ -1,6 +1,6 @@
-"""What an experiment costs on hardware that we have not: time by time of one optimizer step.
+"""What an experiment costs on one GPU, eight and many: time by time of one optimizer step.
 
-Every number here is either counted (FLOPs, bytes), measured (benchmarks/results/*.json) or ASSUMED.
+Every number here is counted (FLOPs, bytes), measured (benchmarks/results/*.json) or ASSUMED.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,27 @@ from dsd.suite.recipe import Recipe
 from models import build
 
 ASSUMED: dict[str, tuple[float, str]] = {  # value, and where it comes from
-    "fp32_flops": (19.5e12, "NVIDIA A100 data sheet: FP32, per second"),
-    "bf16_flops": (312e12, "NVIDIA A100 data sheet: BF16 tensor cores, dense, per second"),
-    "fp32_share": (0.5, "of that peak reached in training; a guess of ours"),
-    "bf16_share": (0.2, "of that peak reached in training; a guess of ours"),
-    "memory": (80e9, "NVIDIA A100 80 GB SXM data sheet: bytes"),
-    "memory_per_s": (2.039e12, "NVIDIA A100 80 GB SXM data sheet: bytes a second"),
+    "fp32_flops": (67e12, "NVIDIA H200 SXM data sheet: FP32, per second"),
+    "fp32_share": (
+        0.3,
+        "of that peak reached by speech networks; a guess of ours, the median of "
+        "the ImageNet networks measured",
+    ),
+    "memory": (141e9, "NVIDIA H200 SXM data sheet: bytes"),
+    "memory_per_s": (4.8e12, "NVIDIA H200 SXM data sheet: bytes a second"),
     "memory_share": (0.7, "of that bandwidth reached; a guess of ours"),
-    "gpus_a_node": (8, "NVIDIA DGX A100 data sheet"),
-    "cores_a_gpu": (16, "NVIDIA DGX A100 data sheet: 128 cores for 8 GPUs"),
-    "link_per_s": (300e9, "NVIDIA A100 data sheet: NVLink, 600 GB/s both ways together"),
-    "network_per_s": (25e9, "NVIDIA DGX A100 data sheet: 200 Gb/s InfiniBand for each GPU"),
+    "gpus_a_node": (8, "NVIDIA DGX H200 data sheet"),
+    "cores_a_gpu": (14, "NVIDIA DGX H200 data sheet: 112 cores for 8 GPUs"),
+    "link_per_s": (450e9, "NVIDIA H200 SXM data sheet: NVLink, 900 GB/s both ways together"),
+    "network_per_s": (50e9, "NVIDIA DGX H200 data sheet: 400 Gb/s InfiniBand for each GPU"),
     "link_share": (0.7, "of links and network reached by an all-reduce; a guess of ours"),
     "hop_s": (5e-6, "seconds of latency for each step of a ring; a guess of ours"),
     "disk_per_s": (1e9, "bytes a second of a shared file system for one job; a guess of ours"),
+    "select_s": (
+        0.33e-9,
+        "seconds a weight to choose a mask on a GPU: at most that, from the 0.2 s "
+        "of the six selections of 103 million weights in gpu.json",
+    ),
     "checkpoint_every_s": (120, "dsd run's default"),
     "images": (1_281_167, "ILSVRC 2012, training set"),
     "wsj_hours": (81, "hours of speech in WSJ0 and WSJ1's training sets (Han et al. 2017)"),
@@ -67,20 +74,20 @@ class Step:
         return "all-reduce" if self.exposed > self.compute else "compute"
 
 
-def step(flops: float, weights: int, input_s: float, gpus: int, precision: str) -> Step:
+def step(compute_s: float, weights: int, input_s: float, gpus: int) -> Step:
     """Returns the costs of a step.
 
-    flops: of forward and backward for the whole batch. input_s: core seconds to make the batch.
+    compute_s: seconds of forward and backward for the whole batch on one GPU. input_s: core seconds
+    to make the batch.
     """
     node, together = A["gpus_a_node"], gpus > 1
     link = A["link_per_s"] if gpus <= node else A["network_per_s"]
     sent = 2 * (gpus - 1) / gpus * weights * BYTES
     latency = 2 * (gpus - 1) * A["hop_s"]
-    compute = flops / gpus / (A[f"{precision}_flops"] * A[f"{precision}_share"])
     # weights read and written, and a bit for each read
     masked = weights * (2 * BYTES + 1 / 8) / (A["memory_per_s"] * A["memory_share"])
     without = Step(
-        compute=compute,
+        compute=compute_s / gpus,
         input=input_s / (gpus * A["cores_a_gpu"]),
         exchange=sent / (link * A["link_share"]) + latency if together else 0.0,
         mask=masked,
@@ -120,7 +127,6 @@ def masks(weights: float, ns_a_weight: float) -> dict[str, Any]:
     training = weights * (3 * BYTES + 1 / 8)  # weights, gradients, momentum; masks as bits
     gpus = max(1, -(-int(training) // int(0.8 * A["memory"])))
     shard = weights / gpus
-    bandwidth = A["memory_per_s"] * A["memory_share"]
     return {
         "weights": weights,
         "mask_bytes": weights / 8,
@@ -128,9 +134,9 @@ def masks(weights: float, ns_a_weight: float) -> dict[str, Any]:
         "gpus": gpus,
         "cpu_s": weights * ns_a_weight * 1e-9,  # one process, all weights
         "cpu_shard_s": shard * ns_a_weight * 1e-9,
-        "gpu_shard_s": shard * (3 * BYTES + 1) / bandwidth,  # two histograms, one comparison
+        "gpu_shard_s": shard * A["select_s"],
         "counts_bytes": 2 * 65536 * 8,  # all-reduced, whatever the number of weights
-        "step_s": shard * (2 * BYTES + 1 / 8) / bandwidth,
+        "step_s": shard * (2 * BYTES + 1 / 8) / (A["memory_per_s"] * A["memory_share"]),
     }
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.scale              # the tables, from what was measured
     python -m benchmarks.scale --measure    # measure first; some minutes, on an idle machine
 
-Nothing of it has run on a GPU: FLOPs and bytes are counted, the input, masks and checkpoints are
-measured on a CPU, and the GPUs are a data sheet (benchmarks/costs.py: ASSUMED).
+FLOPs and bytes are counted; the ImageNet networks are measured on one GPU (gpu_check.py); input,
+masks and checkpoints on a CPU; the rest is a data sheet (costs.py: ASSUMED).
 """
 
 import argparse
@@ -55,6 +55,20 @@ def measure() -> dict[str, Any]:
     return {"input_core_s": input_s, "checkpoint_bytes_per_s": saved, "made": made}
 
 
+def on_gpu() -> dict[str, Any]:
+    """Returns images a second of each ImageNet network on one GPU, by precision, and the record."""
+    cases = json.loads((RESULTS / "gpu.json").read_text())["cases"]
+    (case,) = [one for one in cases if "vgg16" in one]
+    ways = {"fp32": "default", "bf16": "fast"}
+    return {
+        "made": case["made"],
+        **{
+            name: {precision: case[name]["images_per_s"][way] for precision, way in ways.items()}
+            for name in NETWORKS
+        },
+    }
+
+
 def counted() -> dict[str, Any]:
     """Returns parameters and FLOPs: a forward pass of an image, or of a second of speech."""
     suite, found = Suite(ROOT), {}
@@ -63,7 +77,9 @@ def counted() -> dict[str, Any]:
     return {**found, **{name: costs.speech_network(name) for name in SPEECH}}
 
 
-def image_rows(measured: dict[str, Any], sizes: dict[str, Any]) -> list[dict[str, Any]]:
+def image_rows(
+    measured: dict[str, Any], sizes: dict[str, Any], speeds: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Returns the costs of each ImageNet recipe: precision by number of GPUs."""
     rows = []
     for name in NETWORKS:
@@ -73,8 +89,9 @@ def image_rows(measured: dict[str, Any], sizes: dict[str, Any]) -> list[dict[str
         input_s = batch * measured["input_core_s"][recipe.task["preprocessing"]]
         steps = A["images"] / batch
         for precision in ("fp32", "bf16"):
+            compute_s = batch / speeds[name][precision]
             for gpus in (number for number in GPUS if number <= batch):
-                step = costs.step(3 * flops * batch, weights, input_s, gpus, precision)
+                step = costs.step(compute_s, weights, input_s, gpus)
                 row = {"network": name, "precision": precision, "gpus": gpus, "batch": batch}
                 row |= {"weights": weights, "gflops": flops / 1e9, "step": vars(step)}
                 row |= {"seconds": step.seconds, "limit": step.limit}
@@ -97,8 +114,9 @@ def speech_rows(sizes: dict[str, Any]) -> list[dict[str, Any]]:
         total = A["wsj_hours"] * 3600
         batch = recipe.task["batch_size"]
         seconds = batch * total / A["wsj_utterances"]  # of speech in a batch
+        compute_s = 3 * flops * seconds / (A["fp32_flops"] * A["fp32_share"])
         for gpus in (1, 8):
-            step = costs.step(3 * flops * seconds, weights, seconds / per_core, gpus, "fp32")
+            step = costs.step(compute_s, weights, seconds / per_core, gpus)
             row = {"network": name, "gpus": gpus, "weights": weights, "gflops": flops / 1e9}
             row |= {"batch": batch, "step": vars(step), "limit": step.limit}
             row["seconds"] = step.seconds
@@ -174,12 +192,14 @@ def simulate(jobs: list[Job], gpus: int, killed: float) -> dict[str, float]:
 
 def results(measured: dict[str, Any], sizes: dict[str, Any]) -> dict[str, Any]:
     """Returns everything that the page shows, from what was measured and counted."""
-    rows = image_rows(measured, sizes)
+    speeds = on_gpu()
+    rows = image_rows(measured, sizes, speeds)
     mask = json.loads((RESULTS / "masks.json").read_text())
     ns = sorted(mask["seconds"]["ours"])[1] / mask["weights"] * 1e9
     jobs = sweep_jobs(rows)
     return {
         "measured": measured,
+        "on_gpu": speeds,
         "counted": sizes,
         "mask_ns_a_weight": ns,
         "mask_threads": mask["made"]["threads"],

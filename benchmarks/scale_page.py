@@ -52,7 +52,17 @@ def _measured(result: dict[str, Any]) -> str:
         f"{result['mask_threads']} threads "
         "| `benchmarks/results/masks.json` |"
     )
-    return _table("| measured on a CPU | | how |", lines)
+    gpu = result["on_gpu"]
+    lines.append(
+        "| images a second, fp32 / `--fast`: "
+        + "; ".join(
+            f"{name} {speeds['fp32']:.0f} / {speeds['bf16']:.0f}"
+            for name, speeds in gpu.items()
+            if name != "made"
+        )
+        + f" | one {gpu['made']['device']} | `{gpu['made']['command']}`, {gpu['made']['date']} |"
+    )
+    return _table("| measured | | how |", lines)
 
 
 def _images(rows: list[dict[str, Any]]) -> str:

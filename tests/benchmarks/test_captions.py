@@ -174,7 +174,7 @@ def _draw() -> np.random.Generator:
 
 
 def _check(case: dict[str, Any], ways: list[str]) -> None:
-    assert case["clock"] == "cpu"
+    assert case["clock"] == ("cpu" if torch.get_num_threads() == 1 else "wall")
     for clock in ("cpu", "wall"):
         assert list(case["median_seconds"][clock]) == ways
         for ratio in case["ratios"][clock].values():
