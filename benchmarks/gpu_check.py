@@ -300,8 +300,26 @@ def table(results: list[dict[str, Any]]) -> str:
     for one in results:
         rest = {k: v for k, v in one.items() if k not in ("check", "ok", "took_s", "made")}
         state = {True: "ok", False: "**failed**", None: "not run"}[one["ok"]]
-        lines.append(f"| {one['check']} | {state} | {json.dumps(rest)} | {one['took_s']} |")
-    return "\n".join(lines)
+        lines.append(f"| {one['check']} | {state} | {_words(rest)} | {one['took_s']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _words(found: Any) -> str:
+    """Returns what a check found in words; a spread as its median, least and most."""
+    if isinstance(found, dict) and {"median", "min", "max"} <= found.keys():
+        median, least, most = (f"{found[name]:.3g}" for name in ("median", "min", "max"))
+        return f"{median} ({least} to {most})"
+    if isinstance(found, dict):
+        inside = {name.replace("_", " "): _words(value) for name, value in found.items()}
+        return ", ".join(
+            f"{name} ({words})" if ", " in words else f"{name} {words}"
+            for name, words in inside.items()
+        )
+    if isinstance(found, list):
+        return ", ".join(map(_words, found))
+    if isinstance(found, float):
+        return f"{found:.4g}" if abs(found) < 1e4 else f"{found:.0f}"
+    return str(found)
 
 
 def main() -> None:
@@ -334,7 +352,7 @@ def main() -> None:
             print(json.dumps(found), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             given.out.write_text(json.dumps({"cases": [*results.values()]}, indent=1) + "\n")
-    print(table([*results.values()]))
+    print(table([*results.values()]), end="")
     sys.exit(any(one["ok"] is False for one in results.values()))
 
 

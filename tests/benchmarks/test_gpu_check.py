@@ -1,5 +1,7 @@
 """The checks for a GPU, tried on what is here; a fault does not stop the others."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,27 @@ def test_a_fault_is_in_the_table(tmp_path):
     assert result["ok"] is False
     assert "| It holds. | **failed** | " in gpu_check.table([result])
     assert "it does not" in gpu_check.table([result])
+
+
+def test_the_page_has_the_record():
+    cases = json.loads((gpu_check.RESULTS / "gpu.json").read_text())["cases"]
+    assert gpu_check.table(cases) in (gpu_check.ROOT / "benchmarks" / "README.md").read_text()
+    assert {case["made"]["device"] for case in cases} == {"NVIDIA H200"}
+
+
+def test_named_checks_run_alone_and_the_others_stay(tmp_path, monkeypatch):
+    out = tmp_path / "gpu.json"
+    kept = {"check": "Another.", "ok": True, "took_s": 1.0, "made": {}}
+    out.write_text(json.dumps({"cases": [kept]}))
+    words = ["gpu_check", "batches_arrive_whole", "--device", "cpu", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main()
+    assert ended.value.code == 0
+    first, second = json.loads(out.read_text())["cases"]
+    assert first == kept
+    assert second["batches"] == 30
+    assert "batches_arrive_whole" in second["made"]["command"]
 
 
 def test_a_mask_that_is_another_on_the_device_is_found(tmp_path, monkeypatch):

@@ -107,7 +107,9 @@ def of_make(words: list[str], prose: bool) -> None:
     if done.returncode:
         raise Wrong(done.stderr.strip())
     for line in done.stdout.replace("\\\n", " ").splitlines():
-        for called in re.findall(r"\.venv/bin/dsd (.*?)(?:\|\||$)", line):
+        for variable, first in re.findall(r"for (\w+) in (\S+)", line):
+            line = line.replace(f"${variable}", first)
+        for called in re.findall(r"\.venv/bin/dsd (.*?)(?:\|\||;|$)", line):
             of_dsd(shlex.split(called), prose)
 
 
