@@ -25,6 +25,7 @@ from dsd.commands.options import (
     finite,
     recipes,
 )
+from dsd.errors import UserError
 from dsd.suite import arguments
 from dsd.suite.folder import the_suite
 from dsd.training.stop import EXIT_CODE, Stop, Stopped
@@ -204,6 +205,8 @@ def sweep(
 
     suite = the_suite()
     recipes, settings, cluster = command.parted(words, slurm)
+    if cluster is not None and jobs is not None:
+        raise UserError("--jobs: is for this machine; with --slurm give at_once=N")
     folder = (runs or suite.root / "runs").resolve()
     options = {
         "scale": scale,

@@ -30,7 +30,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     run: a phase's folder or a record, whose folders are in `runs`. to: by default
     exports/<label>.<arm>.seed<N>. The inference cost is compared with that of the dense phase, see
     inference_cost.compare. Raises UserError when there is no finished phase, its network cannot be
-    built, or the folder holds other files.
+    built, or the folder holds other files or another run's export.
     """
     trained = find(suite, run, runs)
     folder = to or suite.root / "exports" / trained.name
@@ -47,6 +47,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     sha256 = hashlib.sha256(weights).hexdigest()
     title, notes = _title_and_notes(suite, trained)
     config = _config(trained, plain, title, corpus, sha256)
+    _check_same(folder, config)
     readme = card(
         trained,
         plain,
@@ -103,6 +104,18 @@ def _check_free(folder: Path) -> None:
     others = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if others and others != set(FILES):
         raise UserError(f"{folder}: holds other files than an export; name another with --to")
+
+
+def _check_same(folder: Path, config: dict[str, Any]) -> None:
+    """Raises UserError where the folder holds another run's export."""
+    known = folder / FILES[1]
+    try:
+        held = json.loads(known.read_text(encoding="utf-8")) if known.exists() else config
+    except ValueError:
+        raise UserError(f"{known}: is no JSON; name another folder with --to") from None
+    names = ("recipe", "scale", "corpus", "arm", "path", "seed")
+    if not isinstance(held, dict) or any(held.get(name) != config[name] for name in names):
+        raise UserError(f"{folder}: holds another run's export; name another folder with --to")
 
 
 def _safetensors(state: dict[str, torch.Tensor]) -> bytes:

@@ -297,6 +297,19 @@ def test_a_folder_with_other_files_is_left_alone(suite, tmp_path):
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
+def test_another_runs_export_is_left_alone(suite, tmp_path):
+    folder = tmp_path / "weights"
+    exported(suite, to=folder)
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    exported(suite, to=folder)  # its own is written again
+    with pytest.raises(UserError, match="holds another run's export; name another folder"):
+        exported(suite, str(Path(LAST).parent), to=folder)
+    assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json: is no JSON"):
+        exported(suite, to=folder)
+
+
 LAYER = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
 
 
