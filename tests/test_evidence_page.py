@@ -6,8 +6,10 @@ from statistics import stdev
 import pytest
 
 from analysis.power import detectable, seeds_needed
+from dsd.runs import checkpoint, phase_file
 from dsd.runs.record import Record, read
 from dsd.suite.folder import Suite
+from models import build
 
 ROOT = Path(__file__).parents[1]
 METRICS = {
@@ -37,6 +39,37 @@ def reborn_pct(record: Record) -> list[float]:
             weighted = sum(one["pruned"] * one["relative_magnitude"] for one in of_layers)
             shares.append(100 * weighted / sum(one["pruned"] for one in of_layers))
     return shares
+
+
+def test_the_kept_baseline_is_the_records_and_the_recipes():
+    folder = ROOT / "results" / "baselines" / "cifar10-resnet20" / "seed0" / "dense"
+    record = read(ROOT / "results" / "runs" / "cifar10-resnet20.baseline.seed0.json")
+    kept = phase_file.read(folder / "phase.json")
+    assert kept.record == record.phases[0]
+    recipe = Suite(ROOT).recipe("cifar10-resnet20")
+    assert [*kept.settings.path] == recipe.plan("baseline")
+    assert (kept.settings.task, kept.settings.optimizer) == (recipe.task, recipe.optimizer)
+    assert kept.settings.seed == recipe.dense_seed
+    state = checkpoint.load(folder)
+    assert state
+    net = build("resnet20")
+    net.load_state_dict(state["model"])
+    assert state["progress"]["steps"] == kept.record.steps
+    page = (ROOT / "docs" / "evidence.md").read_text()
+    assert f"{record.phases[0].test['test']['top1_error_pct']:.2f} % top-1 error" in page
+
+
+def test_the_reset_is_as_its_records_say():
+    found = []
+    for settings in ("+momentum=reset", ""):
+        for arm in ("dsd", "finetune"):
+            name = f"flickr8k-neuraltalk.lite0{settings}.{arm}.seed3.json"
+            test = read(ROOT / "results" / "runs" / name).phases[-1].test
+            beams = test["test_beam1"]["bleu4"], test["test_beam20"]["bleu4"]
+            found.append(f"{sum(beams) / 2:.2f}")
+    page = " ".join((ROOT / "docs" / "evidence.md").read_text().split())
+    assert "BLEU-4 of both beams is {} for dsd and {} for the matched".format(*found[:2]) in page
+    assert "with the state carried over, {} and {}.".format(*found[2:]) in page
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: " ".join(row[:3]))

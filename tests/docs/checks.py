@@ -157,6 +157,8 @@ PROGRAMS: dict[str, Callable[[list[str], bool], None]] = {
     "torchrun": of_torchrun,
     "pip": of_pip,
     ".": of_shell,
+    "cp": lambda words, prose: _check_files(words),
+    "mkdir": lambda words, prose: None,
 }
 
 
