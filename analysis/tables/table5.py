@@ -10,7 +10,7 @@ from analysis.significance import INTERVALS, answer
 from analysis.sweeps import borrowed, own
 from analysis.table import MEAN, Column, Table
 from analysis.tables.notes import beneath, title
-from analysis.tables.rows import CONDITION, DSD_MINUS, METRIC, PAPER, SEEDS, SPLIT, Row
+from analysis.tables.rows import DSD_MINUS, METRIC, PAPER, SEEDS, SPLIT, WHERE, Row
 from analysis.words import listed, metric_name, split_name
 
 TABLE = "table5_neuraltalk"
@@ -40,7 +40,7 @@ def _tables(results: Results, group: Group) -> list[Table]:
     seeds = Column(header="our seeds", value=lambda row: len(row.values) or "not run")
     ours = Column("ours", "{}", MEAN)
     columns = (
-        *(*CONDITION, Column("row", ""), SPLIT, METRIC),
+        *(WHERE, Column("row", ""), SPLIT, METRIC),  # the notes are in other_conditions.csv
         *(_papers(metric, published[metric]) for metric in BLEU),
         *(Column("paper", None, PAPER), SEEDS, seeds, ours, *DSD_MINUS),
     )
