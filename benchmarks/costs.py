@@ -31,6 +31,7 @@ ASSUMED: dict[str, tuple[float, str]] = {  # value, and where it comes from
     "link_share": (0.7, "of links and network reached by an all-reduce; a guess of ours"),
     "hop_s": (5e-6, "seconds of latency for each step of a ring; a guess of ours"),
     "disk_per_s": (1e9, "bytes a second of a shared file system for one job; a guess of ours"),
+    "launch_s": (10e-6, "seconds to launch one kernel from Python; a guess of ours"),
     "select_s": (
         0.33e-9,
         "seconds a weight to choose a mask on a GPU: at most that, from the 0.2 s "
@@ -50,7 +51,7 @@ FRAMES_PER_S = 100  # of a spectrogram
 class Step:
     """Seconds of one optimizer step on some GPUs, by what takes them."""
 
-    compute: float  # forward and backward
+    compute: float  # forward, backward and the optimizer's step
     input: float  # what the cores need to make the batch; beside the GPU's work
     exchange: float  # all-reduce of the gradients; beside the backward pass, two thirds of compute
     mask: float  # of a sparse step
@@ -74,18 +75,19 @@ class Step:
         return "all-reduce" if self.exposed > self.compute else "compute"
 
 
-def step(compute_s: float, weights: int, input_s: float, gpus: int) -> Step:
+def step(compute_s: float, weights: int, layers: int, input_s: float, gpus: int) -> Step:
     """Returns the costs of a step.
 
-    compute_s: seconds of forward and backward for the whole batch on one GPU. input_s: core seconds
-    to make the batch.
+    compute_s: seconds of a dense step on the whole batch on one GPU. layers: those that are pruned.
+    input_s: core seconds to make the batch.
     """
     node, together = A["gpus_a_node"], gpus > 1
     link = A["link_per_s"] if gpus <= node else A["network_per_s"]
     sent = 2 * (gpus - 1) / gpus * weights * BYTES
     latency = 2 * (gpus - 1) * A["hop_s"]
-    # weights read and written, and a bit for each read
-    masked = weights * (2 * BYTES + 1 / 8) / (A["memory_per_s"] * A["memory_share"])
+    # weights read and written, and a byte for each read
+    masked = weights * (2 * BYTES + 1) / (A["memory_per_s"] * A["memory_share"])
+    masked += layers * A["launch_s"]
     without = Step(
         compute=compute_s / gpus,
         input=input_s / (gpus * A["cores_a_gpu"]),
@@ -102,18 +104,18 @@ def checkpoint_bytes(weights: int) -> float:
     return weights * (2 * BYTES + 1 / 8)
 
 
-def image_network(name: str, pixels: int) -> tuple[int, int]:
-    """Returns (parameters, FLOPs of a forward pass for one image); nothing is allocated."""
+def image_network(name: str, pixels: int) -> tuple[int, int, int]:
+    """Returns (parameters, FLOPs of a forward pass for one image, layers); allocates nothing."""
     with torch.device("meta"):
         net, image = build(name).eval(), torch.empty(1, 3, pixels, pixels)
-    return _size(net), _flops(net, image)
+    return _size(net), _flops(net, image), _layers(net)
 
 
-def speech_network(name: str, seconds: int = 4) -> tuple[int, float]:
-    """Returns (parameters, FLOPs of a forward pass for a second of speech)."""
+def speech_network(name: str, seconds: int = 4) -> tuple[int, float, int]:
+    """Returns (parameters, FLOPs of a forward pass for a second of speech, layers)."""
     net = build(name).eval()
     frames = seconds * FRAMES_PER_S
-    return _size(net), _flops(net, torch.zeros(1, frames, 161), [frames]) / seconds
+    return _size(net), _flops(net, torch.zeros(1, frames, 161), [frames]) / seconds, _layers(net)
 
 
 def epochs(recipe: Recipe, arms: Sequence[str]) -> float:
@@ -142,6 +144,10 @@ def masks(weights: float, ns_a_weight: float) -> dict[str, Any]:
 
 def _size(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _layers(net: nn.Module) -> int:
+    return sum(parameter.dim() > 1 for parameter in net.parameters())
 
 
 def _flops(net: nn.Module, *example: Any) -> int:

@@ -1,9 +1,9 @@
-"""What needs a device, tried on it in five minutes: `make gpu-check`.
+"""What needs a device, tried on it in ten minutes: `make gpu-check`.
 
-    python3 -m benchmarks.gpu_check [CHECK...] [--device cuda] [--out FILE] [--minutes 5]
+    python3 -m benchmarks.gpu_check [CHECK...] [--device cuda] [--out FILE] [--minutes 10]
 
-Correctness of the parts first, then speeds as ratios, then the dsd arm of a miniature of each task,
-and one exact resume. It needs torch, torchvision, torchaudio, accelerate and what `dsd` needs;
+Correctness of the parts and an exact resume first, then speeds as ratios, then the dsd arm of a
+miniature of each task. It needs torch, torchvision, torchaudio, accelerate and what `dsd` needs;
 neither make nor a registry. A check that fails is in the record and in the table; the others go on.
 What is not begun before the minutes are up is "not run". Checks that are named run alone, and the
 others stay in the file as they are. Exit code 1 when one failed.
@@ -128,9 +128,13 @@ def no_step_waits(device: torch.device, folder: Path) -> dict[str, Any]:
             # the first steps make handles, workspaces and the optimizer's state
             torch.cuda.set_sync_debug_mode("error" if number > 2 else "default")
             optimizer.zero_grad()
-            task.loss(net, batch).mean.backward()
-            optimizer.step()
-            torch.cuda.set_sync_debug_mode("default")
+            try:
+                task.loss(net, batch).mean.backward()
+                optimizer.step()
+            except RuntimeError as error:
+                raise RuntimeError(f"{name}: {error}") from None
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
             if number == 6:
                 break
     return {"recipes": [*UNWAITING]}
@@ -253,13 +257,13 @@ CHECKS: tuple[Check, ...] = (
     batches_arrive_whole,
     pruned_weights_stay_zero,
     no_step_waits,
+    resumes_to_the_same_bits,
     step_ratio,
     mask_ratio,
     fast_ratio,
     *(miniature(name) for name in MINIATURES),
     miniature("imagenet-resnet18", "--fast"),
     miniature("cifar10-resnet20", "--fast", "--compile"),
-    resumes_to_the_same_bits,
 )
 
 
@@ -325,35 +329,48 @@ def _words(found: Any) -> str:
 def main() -> None:
     named = {check.__name__: check for check in CHECKS}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("checks", nargs="*", choices=[*named, []], metavar="CHECK")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help=", ".join(named))
     parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=10.0)
     given = parser.parse_args()
+    if unknown := [name for name in given.checks if name not in named]:
+        parser.error(f"no check is called {unknown[0]}; known: {', '.join(named)}")
     if given.device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("gpu_check: torch sees no GPU here; --device cpu tries the checks themselves")
     ends = time.monotonic() + 60 * given.minutes
-    results: dict[str, dict[str, Any]] = {}
-    if given.checks and given.out.exists():
-        results = {one["check"]: one for one in json.loads(given.out.read_text())["cases"]}
+    kept = _kept(given.out) if given.checks else {}
+    results = {name: kept[name] for name in named if name in kept}
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.checks or named:
-            found: dict[str, Any]
+        for name in dict.fromkeys(given.checks or named):
             if time.monotonic() > ends:
                 found = {"check": _title(named[name]), "ok": None, "took_s": 0}
-            else:
-                place = Path(folder, name)
-                place.mkdir()
-                found = run(named[name], given.device, place)
-                found["made"] = provenance(given.device, ROOT)
-                words = ["python3", "-m", "benchmarks.gpu_check", *sys.argv[1:]]
-                found["made"]["command"] = shlex.join(words)
-            results[found["check"]] = found
-            print(json.dumps(found), flush=True)
+                results.setdefault(name, found)
+                continue
+            place = Path(folder, name)
+            place.mkdir()
+            found = run(named[name], given.device, place)
+            failed |= not found["ok"]
+            words = ["python3", "-m", "benchmarks.gpu_check", *sys.argv[1:]]
+            made = provenance(given.device, ROOT) | {"command": shlex.join(words)}
+            results[name] = {**found, "made": made}
+            print(json.dumps(results[name]), flush=True)
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps({"cases": [*results.values()]}, indent=1) + "\n")
+            given.out.write_text(json.dumps({"cases": results}, indent=1) + "\n")
     print(table([*results.values()]), end="")
-    sys.exit(any(one["ok"] is False for one in results.values()))
+    sys.exit(failed)
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """Returns the cases of a record, by their checks' names; none where there is no record."""
+    try:
+        cases: dict[str, Any] = json.loads(path.read_text())["cases"]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        sys.exit(f"gpu_check: {path} is no record of checks ({error}); name another with --out")
+    return cases
 
 
 if __name__ == "__main__":

@@ -57,8 +57,7 @@ def measure() -> dict[str, Any]:
 
 def on_gpu() -> dict[str, Any]:
     """Returns images a second of each ImageNet network on one GPU, by precision, and the record."""
-    cases = json.loads((RESULTS / "gpu.json").read_text())["cases"]
-    (case,) = [one for one in cases if "vgg16" in one]
+    case = json.loads((RESULTS / "gpu.json").read_text())["cases"]["fast_ratio"]
     ways = {"fp32": "default", "bf16": "fast"}
     return {
         "made": case["made"],
@@ -70,7 +69,7 @@ def on_gpu() -> dict[str, Any]:
 
 
 def counted() -> dict[str, Any]:
-    """Returns parameters and FLOPs: a forward pass of an image, or of a second of speech."""
+    """Returns parameters, FLOPs of a forward pass and layers, of an image or a second of speech."""
     suite, found = Suite(ROOT), {}
     for name in NETWORKS:
         found[name] = costs.image_network(name, suite.recipe(f"imagenet-{name}").task["crop"])
@@ -84,14 +83,14 @@ def image_rows(
     rows = []
     for name in NETWORKS:
         recipe = Suite(ROOT).recipe(f"imagenet-{name}")
-        weights, flops = sizes[name]
+        weights, flops, layers = sizes[name]
         batch = recipe.task["batch_size"]
         input_s = batch * measured["input_core_s"][recipe.task["preprocessing"]]
         steps = A["images"] / batch
         for precision in ("fp32", "bf16"):
             compute_s = batch / speeds[name][precision]
             for gpus in (number for number in GPUS if number <= batch):
-                step = costs.step(compute_s, weights, input_s, gpus)
+                step = costs.step(compute_s, weights, layers, input_s, gpus)
                 row = {"network": name, "precision": precision, "gpus": gpus, "batch": batch}
                 row |= {"weights": weights, "gflops": flops / 1e9, "step": vars(step)}
                 row |= {"seconds": step.seconds, "limit": step.limit}
@@ -110,13 +109,13 @@ def speech_rows(sizes: dict[str, Any]) -> list[dict[str, Any]]:
     per_core = case["ratios"]["cpu"]["measured"]["median"]  # seconds of speech a second
     rows = []
     for name in SPEECH:
-        recipe, (weights, flops) = Suite(ROOT).recipe(f"wsj-{name}"), sizes[name]
+        recipe, (weights, flops, layers) = Suite(ROOT).recipe(f"wsj-{name}"), sizes[name]
         total = A["wsj_hours"] * 3600
         batch = recipe.task["batch_size"]
         seconds = batch * total / A["wsj_utterances"]  # of speech in a batch
         compute_s = 3 * flops * seconds / (A["fp32_flops"] * A["fp32_share"])
         for gpus in (1, 8):
-            step = costs.step(compute_s, weights, seconds / per_core, gpus)
+            step = costs.step(compute_s, weights, layers, seconds / per_core, gpus)
             row = {"network": name, "gpus": gpus, "weights": weights, "gflops": flops / 1e9}
             row |= {"batch": batch, "step": vars(step), "limit": step.limit}
             row["seconds"] = step.seconds

@@ -61,7 +61,15 @@ ChannelsLast = Annotated[
     bool, typer.Option("--channels-last", help="Keep images channels-last in memory.")
 ]
 Compile = Annotated[
-    bool, typer.Option("--compile", help="Use torch.compile; on a CPU it can be slower.")
+    bool,
+    typer.Option(
+        "--compile",
+        help="Use torch.compile: where all batches have one size; on a CPU it can be slower.",
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(callback=finite, help="Minutes; then stop with a checkpoint and exit code 75."),
 ]
 Deterministic = Annotated[
     bool | None,

@@ -21,8 +21,8 @@ from dsd.commands.options import (
     Scale,
     Seeds,
     Settings,
+    TimeLimit,
     Workers,
-    finite,
     recipes,
 )
 from dsd.errors import UserError
@@ -72,12 +72,7 @@ def run(
         ),
     ] = None,
     workers: Workers = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            callback=finite, help="Minutes; then stop with a checkpoint and exit code 75."
-        ),
-    ] = None,
+    time_limit: TimeLimit = None,
     checkpoint_every: CheckpointEvery = 120.0,
     log: Annotated[
         str | None, typer.Option(help="Send scalars to tensorboard, wandb or mlflow.")
@@ -186,6 +181,7 @@ def sweep(
             help="Submit to Slurm: partition gpus cpus mem time account qos constraint at_once.",
         ),
     ] = None,
+    time_limit: TimeLimit = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan alone.")] = False,
 ) -> None:
     """Trains many recipes, arms, seeds and settings: each phase is a job of its own.
@@ -207,6 +203,8 @@ def sweep(
     recipes, settings, cluster = command.parted(words, slurm)
     if cluster is not None and jobs is not None:
         raise UserError("--jobs: is for this machine; with --slurm give at_once=N")
+    if cluster is not None and time_limit is not None:
+        raise UserError("--time-limit: is for this machine; with --slurm give time=H:MM:SS")
     folder = (runs or suite.root / "runs").resolve()
     options = {
         "scale": scale,
@@ -242,7 +240,7 @@ def sweep(
         processes=(cluster or {}).get("gpus_per_node", 1),
         words=command.as_words(options),
     )
-    raise typer.Exit(command.sweep(wanted, jobs, cluster, dry_run))
+    raise typer.Exit(command.sweep(wanted, jobs, time_limit, cluster, dry_run))
 
 
 def status(

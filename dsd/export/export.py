@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from safetensors.torch import save
 
 from dsd.errors import UserError
@@ -15,6 +16,7 @@ from dsd.export.model_card import card
 from dsd.runs import checkpoint
 from dsd.runs.files import write_atomically
 from dsd.runs.finished import Trained, find
+from dsd.runs.settings import digest
 from dsd.runs.tree import address
 from dsd.suite.finite import finite_outputs, not_finite
 from dsd.suite.folder import Suite
@@ -46,7 +48,7 @@ def export(suite: Suite, run: Path, runs: Path, to: Path | None) -> tuple[Path, 
     weights = _safetensors(trained.state["model"])
     sha256 = hashlib.sha256(weights).hexdigest()
     title, notes = _title_and_notes(suite, trained)
-    config = _config(trained, plain, title, corpus, sha256)
+    config = _config(trained, plain, title, corpus, sha256, module.Settings)
     _check_same(folder, config)
     readme = card(
         trained,
@@ -113,7 +115,7 @@ def _check_same(folder: Path, config: dict[str, Any]) -> None:
         held = json.loads(known.read_text(encoding="utf-8")) if known.exists() else config
     except ValueError:
         raise UserError(f"{known}: is no JSON; name another folder with --to") from None
-    names = ("recipe", "scale", "corpus", "arm", "path", "seed")
+    names = ("recipe", "scale", "corpus", "path", "seed", "settings")
     if not isinstance(held, dict) or any(held.get(name) != config[name] for name in names):
         raise UserError(f"{folder}: holds another run's export; name another folder with --to")
 
@@ -136,8 +138,13 @@ def _title_and_notes(suite: Suite, trained: Trained) -> tuple[str, list[str]]:
     return recipe.title, list(recipe.notes)
 
 
-def _config(trained: Trained, plain: Plain, title: str, corpus: str, sha256: str) -> dict[str, Any]:
-    """Returns what the network needs besides its weights, and which run it comes from."""
+def _config(
+    trained: Trained, plain: Plain, title: str, corpus: str, sha256: str, task: type[BaseModel]
+) -> dict[str, Any]:
+    """Returns what the network needs besides its weights, and which run it comes from.
+
+    task: the model of the task's settings.
+    """
     return {
         "title": title,
         "recipe": trained.recipe,
@@ -148,6 +155,7 @@ def _config(trained: Trained, plain: Plain, title: str, corpus: str, sha256: str
         "seed": trained.settings.seed,
         "load": plain.load,
         "task": trained.settings.task,
+        "settings": digest(trained.settings, task),
         "assets": trained.state.get("assets", {}),
         "weights": {"file": FILES[0], "sha256": sha256},
     }

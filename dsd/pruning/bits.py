@@ -13,12 +13,15 @@ from torch import Tensor
 from dsd.pruning.selection import BIT_VIEW
 
 CHUNK = 1 << 13  # bytes unpacked at once: the unpacked masks stay in the cache
-GPU_CHUNK = 1 << 24  # on a GPU, where each chunk is three kernels: 128 MiB unpacked
+GPU_CHUNK = 1 << 22  # on a GPU, where each chunk is three kernels: 48 MiB of temporaries
 SMALL = 1 << 22  # weights of a layer whose mask a GPU holds unpacked
 
 
 class BitMask:
-    """The mask of one weight, True = kept, at an eighth of a byte for each of its weights."""
+    """The mask of one weight, True = kept, at an eighth of a byte for each of its weights.
+
+    On a GPU a layer of up to SMALL weights has a byte more for each, see above.
+    """
 
     def __init__(self, mask: Tensor, weight: Tensor) -> None:
         """mask: bool, of the weight's shape. weight: the tensor that it will be applied to."""
@@ -62,6 +65,9 @@ class BitMask:
     def revived(self, weight: Tensor) -> int:
         """Returns how many of the weights that are not kept are anything but +0.0."""
         return sum(int((w & ~kept).count_nonzero()) for w, kept in self._parts(weight))
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_unpacked": {}}
 
     def _check(self, weight: Tensor) -> None:
         if weight.shape != self.shape:  # by weight.data = ...

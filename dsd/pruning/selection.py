@@ -11,7 +11,7 @@ from dsd.pruning.sharded import Part, local
 BIT_VIEW = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # bytes per weight -> integer as wide
 ORDERED = {torch.float16, torch.bfloat16, torch.float32, torch.float64, *BIT_VIEW.values()}
 CHUNK = 1 << 20  # scores processed at once: temporaries stay in the cache, however large the layer
-GPU_CHUNK = 1 << 26  # on a GPU, which waits for launches: temporaries of a few hundred MiB
+GPU_CHUNK = 1 << 24  # on a GPU, which waits for launches: about 200 MiB of temporaries in float32
 HALF = 1 << 15
 
 Order = Callable[[Tensor], Tensor]  # scores -> integers in the order to select by

@@ -33,8 +33,9 @@ class Sparsifier:
         s.densify()  # drop the masks: pruned weights train again, from zero
 
     Any number of rounds. The model is not changed: no renamed parameter, no buffer, no attribute.
-    The masks are kept here, one bit for each weight, and hooks apply them in place after each step
-    of each optimizer, also of those inside others (Lookahead, SAM, fp32 master weights).
+    The masks are kept here, one bit for each weight (on a GPU a byte more for each weight of layers
+    of up to four million), and hooks apply them in place after each step of each optimizer, also of
+    those inside others (Lookahead, SAM, fp32 master weights).
     `print(s)` shows what is pruned, and why the rest is not.
 
     model: any module, also wrapped (DistributedDataParallel, torch.compile).

@@ -12,7 +12,7 @@ from dsd.errors import UserError
 from dsd.sweep import local, slurm, status
 from dsd.sweep.plan import Job, Wanted, plan
 from dsd.sweep.slurm_options import KEYS, parameters
-from dsd.training.stop import EXIT_CODE, Stopped
+from dsd.training.stop import EXIT_CODE, Stop, Stopped
 
 
 def parted(
@@ -42,12 +42,19 @@ def as_words(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def sweep(wanted: Wanted, slots: int | None, cluster: dict[str, Any] | None, dry_run: bool) -> int:
+def sweep(
+    wanted: Wanted,
+    slots: int | None,
+    minutes: float | None,
+    cluster: dict[str, Any] | None,
+    dry_run: bool,
+) -> int:
     """Prints the plan and carries it out; returns the exit code, 1 when a job failed.
 
-    slots: jobs at a time. Raises UserError for what cannot be planned or submitted.
+    slots: jobs at a time. minutes: then stop. Raises UserError for what cannot be planned or
+    submitted.
     """
-    console, jobs = Console(), plan(wanted)
+    stop, console, jobs = Stop(minutes), Console(), plan(wanted)
     left = [job for job in jobs if not job.finished]
 
     def say(line: str) -> None:
@@ -66,7 +73,7 @@ def sweep(wanted: Wanted, slots: int | None, cluster: dict[str, Any] | None, dry
         return 0
     gpus = [] if "cpu" in wanted.words else local.visible_gpus()
     try:
-        failures = local.run(jobs, slots or max(1, len(gpus)), wanted.suite.root, gpus, say)
+        failures = local.run(jobs, slots or max(1, len(gpus)), wanted.suite.root, gpus, say, stop)
     except Stopped as stopped:
         say(f"stopped: {stopped}; the same command goes on from here")
         return EXIT_CODE

@@ -15,15 +15,19 @@ from dsd.training.stop import Stop, Stopped
 
 
 def run(
-    jobs: Sequence[Job], slots: int, root: Path, gpus: Sequence[str], say: Callable[[str], None]
+    jobs: Sequence[Job],
+    slots: int,
+    root: Path,
+    gpus: Sequence[str],
+    say: Callable[[str], None],
+    stop: Stop,
 ) -> dict[str, int]:
     """Runs the jobs, `slots` at a time; returns {name: exit code} of those that failed.
 
     root: the suite. gpus: names of the GPUs, as CUDA_VISIBLE_DEVICES has them. Raises Stopped, when
-    a signal asks for it, after every job has saved its checkpoint.
+    a signal or the time limit of `stop` asks for it, after every job has saved its checkpoint.
     """
     children: dict[int, tuple[Job, subprocess.Popen[bytes], float]] = {}
-    stop = Stop()
     stop.listen()
 
     def start(job: Job, slot: int) -> None:

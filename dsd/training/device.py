@@ -65,10 +65,10 @@ def find_device(name: str) -> torch.device:
 def make_accelerator(device: str, precision: str = "fp32", compile: bool = False) -> Accelerator:
     """Returns the accelerator for --device, --precision and --compile.
 
-    Compiled for a GPU, a step's kernels are replayed as CUDA graphs, one for each size of batch:
-    small networks wait for their launches otherwise. Raises UserError for unknown values, for a
-    GPU that is not there, and for variables that would have accelerate or torch train in another
-    way.
+    Compiled for a GPU, a step's kernels are replayed as CUDA graphs, one for each size of batch up
+    to torch's limit of eight: small networks wait for their launches otherwise. Raises UserError
+    for unknown values, for a GPU that is not there, and for variables that would have accelerate or
+    torch train in another way.
     """
     on = find_device(device)
     if precision not in ("fp32", "bf16"):

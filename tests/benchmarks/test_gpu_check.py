@@ -17,6 +17,8 @@ QUICK = gpu_check.CHECKS[:4]
 def test_a_quick_check_passes(check, tmp_path):
     result = gpu_check.run(check, DEVICE, tmp_path)
     assert result["ok"], result
+    if "skipped" in result:
+        pytest.skip(result["skipped"])
 
 
 @pytest.mark.slow
@@ -39,23 +41,50 @@ def test_a_fault_is_in_the_table(tmp_path):
 
 def test_the_page_has_the_record():
     cases = json.loads((gpu_check.RESULTS / "gpu.json").read_text())["cases"]
-    assert gpu_check.table(cases) in (gpu_check.ROOT / "benchmarks" / "README.md").read_text()
-    assert {case["made"]["device"] for case in cases} == {"NVIDIA H200"}
+    page = (gpu_check.ROOT / "benchmarks" / "README.md").read_text()
+    assert gpu_check.table([*cases.values()]) in page
+    assert {case["made"]["device"] for case in cases.values() if "made" in case} == {"NVIDIA H200"}
 
 
-def test_named_checks_run_alone_and_the_others_stay(tmp_path, monkeypatch):
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Runs the command with one check of its own, and another in the record; returns its end."""
     out = tmp_path / "gpu.json"
-    kept = {"check": "Another.", "ok": True, "took_s": 1.0, "made": {}}
-    out.write_text(json.dumps({"cases": [kept]}))
-    words = ["gpu_check", "batches_arrive_whole", "--device", "cpu", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as ended:
-        gpu_check.main()
-    assert ended.value.code == 0
-    first, second = json.loads(out.read_text())["cases"]
-    assert first == kept
-    assert second["batches"] == 30
-    assert "batches_arrive_whole" in second["made"]["command"]
+    kept = {"check": "Another.", "ok": False, "took_s": 1.0, "made": {}}
+    out.write_text(json.dumps({"cases": {"mask_ratio": kept, "gone": kept}}))
+
+    def run(*words: str) -> tuple[object, dict[str, dict]]:
+        command = ["gpu_check", *words, "--device", "cpu", "--out", str(out)]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ended:
+            gpu_check.main()
+        return ended.value.code, json.loads(out.read_text())["cases"]
+
+    return run
+
+
+def test_named_checks_run_alone_and_the_others_stay(check):
+    code, cases = check("batches_arrive_whole", "batches_arrive_whole")
+    assert code == 0  # the one that failed was not tried
+    assert cases["mask_ratio"]["check"] == "Another."
+    assert cases["batches_arrive_whole"]["batches"] == 30
+    assert "batches_arrive_whole" in cases["batches_arrive_whole"]["made"]["command"]
+    assert len(cases) == 2  # a check that there is no more is dropped
+
+
+def test_a_check_that_is_not_begun_leaves_its_record(check):
+    code, cases = check("mask_ratio", "--minutes", "-1")
+    assert code == 0
+    assert cases["mask_ratio"]["check"] == "Another."
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_file_that_is_no_record_is_named(text, tmp_path):
+    path = tmp_path / "gpu.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match=r"gpu\.json is no record of checks .*; name another with"):
+        gpu_check._kept(path)
+    assert gpu_check._kept(tmp_path / "none.json") == {}
 
 
 def test_a_mask_that_is_another_on_the_device_is_found(tmp_path, monkeypatch):

@@ -110,7 +110,7 @@ def of_make(words: list[str], prose: bool) -> None:
         for variable, first in re.findall(r"for (\w+) in (\S+)", line):
             line = line.replace(f"${variable}", first)
         for called in re.findall(r"\.venv/bin/dsd (.*?)(?:\|\||;|$)", line):
-            of_dsd(shlex.split(called), prose)
+            of_dsd(shlex.split(re.sub(r"\$\w+", "1", called)), prose)
 
 
 def of_python(words: list[str], prose: bool) -> None:

@@ -105,11 +105,21 @@ def test_times_are_finite(dsd, own_suite, option, value):
     assert done.stderr.count("\n") == 1
 
 
-def test_jobs_at_a_time_are_slurms_to_decide(dsd, own_suite):
-    words = ("sweep", "points-mlp", "--scale", "mini", "--jobs", "2", "--slurm", "gpus=1")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--jobs", "2"), "--jobs: is for this machine; with --slurm give at_once=N"),
+        (
+            ("--time-limit", "2"),
+            "--time-limit: is for this machine; with --slurm give time=H:MM:SS",
+        ),
+    ],
+)
+def test_what_slurm_decides_is_refused_beside_it(dsd, own_suite, option, said):
+    words = ("sweep", "points-mlp", "--scale", "mini", *option, "--slurm", "gpus=1")
     done = dsd(*words, "--dry-run", cwd=own_suite)
     assert done.returncode == 2
-    assert done.stderr == "dsd: --jobs: is for this machine; with --slurm give at_once=N\n"
+    assert done.stderr == f"dsd: {said}\n"
 
 
 def test_markup_in_a_path_is_text(dsd, own_suite):

@@ -305,6 +305,10 @@ def test_another_runs_export_is_left_alone(suite, tmp_path):
     with pytest.raises(UserError, match="holds another run's export; name another folder"):
         exported(suite, str(Path(LAST).parent), to=folder)
     assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
+    config = json.loads(before["config.json"])
+    (folder / "config.json").write_text(json.dumps({**config, "settings": "of another rate"}))
+    with pytest.raises(UserError, match="holds another run's export"):
+        exported(suite, to=folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: is no JSON"):
         exported(suite, to=folder)

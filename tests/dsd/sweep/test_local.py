@@ -62,6 +62,13 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(dsd, own_suite, tmp_pa
     assert {one.state for one in status.states(own_suite / "runs")} == {"finished"}
 
 
+def test_the_time_limit_stops_it_and_it_goes_on(dsd, own_suite):
+    stopped = dsd(*SWEEP, "--time-limit", "0.001", cwd=own_suite)
+    assert stopped.returncode == 75
+    assert "stopped: the time limit is reached; the same command goes on" in stopped.stdout
+    assert dsd(*SWEEP, cwd=own_suite).returncode == 0
+
+
 def test_a_job_that_fails_says_why_here_and_in_the_status(dsd, own_suite):
     done = dsd(*SWEEP, "task.explode_at=9", cwd=own_suite)
     assert done.returncode == 1
@@ -112,7 +119,7 @@ def test_the_plan_is_shown_as_a_tree_and_the_status_as_a_table(own_suite, capsys
         processes=1,
         words=(),
     )
-    assert sweep(wanted, None, None, dry_run=True) == 0
+    assert sweep(wanted, None, None, None, dry_run=True) == 0
     shown = capsys.readouterr().out
     for word in ("dense", "sparse", "redense", "llr", "0-2,5", "unknown"):
         assert word in shown
