@@ -1,5 +1,6 @@
 """docs/evidence.md says of the trials what their records say."""
 
+import csv
 from pathlib import Path
 from statistics import stdev
 
@@ -57,6 +58,15 @@ def test_the_kept_baseline_is_the_records_and_the_recipes():
     assert state["progress"]["steps"] == kept.record.steps
     page = (ROOT / "docs" / "evidence.md").read_text()
     assert f"{record.phases[0].test['test']['top1_error_pct']:.2f} % top-1 error" in page
+
+
+def test_every_comparison_that_was_run_has_six_seeds():
+    """docs/evidence.md says so."""
+    with (ROOT / "results" / "tables" / "verdicts.csv").open(newline="") as file:
+        counts = {(row["task"], row["claim"]): int(row["n"]) for row in csv.DictReader(file)}
+    few = {where: n for where, n in counts.items() if 0 < n < 6}
+    assert not few
+    assert len({task for (task, _), n in counts.items() if n}) == 4
 
 
 def test_the_reset_is_as_its_records_say():
