@@ -33,9 +33,9 @@ ASSUMED: dict[str, tuple[float, str]] = {  # value, and where it comes from
     "disk_per_s": (1e9, "bytes a second of a shared file system for one job; a guess of ours"),
     "launch_s": (10e-6, "seconds to launch one kernel from Python; a guess of ours"),
     "select_s": (
-        0.33e-9,
-        "seconds a weight to choose a mask on a GPU: at most that, from the 0.2 s "
-        "of the six selections of 103 million weights in gpu.json",
+        0.41e-9,
+        "seconds a weight to choose a mask on a GPU: at most that, as six selections of 103 "
+        "million weights and six sorts took 0.2 s (below 0.25) in gpu.json",
     ),
     "checkpoint_every_s": (120, "dsd run's default"),
     "images": (1_281_167, "ILSVRC 2012, training set"),

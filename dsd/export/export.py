@@ -117,7 +117,10 @@ def _check_same(folder: Path, config: dict[str, Any]) -> None:
         raise UserError(f"{known}: is no JSON; name another folder with --to") from None
     names = ("recipe", "scale", "corpus", "path", "seed", "settings")
     if not isinstance(held, dict) or any(held.get(name) != config[name] for name in names):
-        raise UserError(f"{folder}: holds another run's export; name another folder with --to")
+        raise UserError(
+            f"{folder}: holds the export of another run, or of an earlier version; name another "
+            "folder with --to"
+        )
 
 
 def _safetensors(state: dict[str, torch.Tensor]) -> bytes:

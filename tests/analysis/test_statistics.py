@@ -25,8 +25,8 @@ from analysis.statistics import (
 )
 from recipes.metrics import bleu
 
-# of numpy and scipy; an unclosed file of another test is none of theirs
-pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
+# a file that another test of this process left open is collected at any time
+pytestmark = pytest.mark.filterwarnings("error", "ignore::ResourceWarning")
 values = st.lists(st.integers(-50, 50).map(lambda n: n / 4), min_size=2, max_size=8).filter(
     lambda found: len(set(found)) > 1
 )

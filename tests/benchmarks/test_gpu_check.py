@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from benchmarks import gpu_check
 
@@ -85,6 +86,21 @@ def test_a_file_that_is_no_record_is_named(text, tmp_path):
     with pytest.raises(SystemExit, match=r"gpu\.json is no record of checks .*; name another with"):
         gpu_check._kept(path)
     assert gpu_check._kept(tmp_path / "none.json") == {}
+
+
+def test_nothing_but_ctc_may_wait(monkeypatch):
+    modes = ["error"]
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: modes[-1])
+    original, seen = F.ctc_loss, []
+    monkeypatch.setattr(F, "ctc_loss", lambda *given: seen.append((modes[-1], given)))
+    inside = F.ctc_loss
+    with gpu_check._ctc_may_wait():
+        assert modes[-1] == "error"
+        F.ctc_loss(1, 2)
+        assert modes[-1] == "error"
+    assert seen == [("default", (1, 2))]
+    assert F.ctc_loss is inside is not original
 
 
 def test_a_mask_that_is_another_on_the_device_is_found(tmp_path, monkeypatch):

@@ -302,12 +302,14 @@ def test_another_runs_export_is_left_alone(suite, tmp_path):
     exported(suite, to=folder)
     before = {name: (folder / name).read_bytes() for name in FILES}
     exported(suite, to=folder)  # its own is written again
-    with pytest.raises(UserError, match="holds another run's export; name another folder"):
+    with pytest.raises(
+        UserError, match=r"holds the export of another run, .*; name another folder"
+    ):
         exported(suite, str(Path(LAST).parent), to=folder)
     assert (folder / "model.safetensors").read_bytes() == before["model.safetensors"]
     config = json.loads(before["config.json"])
     (folder / "config.json").write_text(json.dumps({**config, "settings": "of another rate"}))
-    with pytest.raises(UserError, match="holds another run's export"):
+    with pytest.raises(UserError, match="holds the export of another run"):
         exported(suite, to=folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: is no JSON"):
